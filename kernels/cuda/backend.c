@@ -169,6 +169,8 @@ static size_t layout_bytes(co_backend *backend, const co_tensor_desc *desc) {
   if (desc->layout == CO_CUDA_LAYOUT_MASK)
     return (size_t)(dim[0] * (CO_CUDA_MASK_BITS(dim[1]) / 8));
   if (desc->layout == CO_CUDA_LAYOUT_ARGMAX) return (size_t)co_cuda_count(&desc->shape);
+  if (desc->layout > CO_CUDA_LAYOUT_SAVED)
+    return (size_t)(desc->layout - CO_CUDA_LAYOUT_SAVED) * CO_CUDA_ALIGNMENT;
   return co_cuda_bytes(desc);
 }
 
@@ -178,6 +180,7 @@ static const char *layout_name(co_backend *backend, co_layout layout) {
   if (layout == CO_LAYOUT_ANY) return "any";
   if (layout == CO_CUDA_LAYOUT_MASK) return "mask";
   if (layout == CO_CUDA_LAYOUT_ARGMAX) return "argmax8";
+  if (layout > CO_CUDA_LAYOUT_SAVED) return "cudnn";
   return layout == CO_CUDA_LAYOUT_OHWI ? "ohwi" : "unknown";
 }
 

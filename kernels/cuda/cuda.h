@@ -15,6 +15,9 @@
 #define CO_CUDA_LAYOUT_MASK ((co_layout)2)
 // argmax of MAX_POOL2D with windows of at most 255 positions: a byte each, 255 where there is none.
 #define CO_CUDA_LAYOUT_ARGMAX ((co_layout)3)
+// saved of RECURRENT as cuDNN leaves it, its reserve space and the states: the layout counts its units of
+// CO_CUDA_ALIGNMENT bytes from here. The backward operation uses it up.
+#define CO_CUDA_LAYOUT_SAVED ((co_layout)16)
 #define CO_CUDA_MASK_BITS(units) (((units) + 127) / 128 * 128)
 
 enum {

@@ -34,7 +34,9 @@
   X(weight_space, cudnnGetRNNWeightSpaceSize)                                                      \
   X(weight_params, cudnnGetRNNWeightParams)                                                        \
   X(temp_space, cudnnGetRNNTempSpaceSizes)                                                         \
-  X(rnn_forward, cudnnRNNForward)
+  X(rnn_forward, cudnnRNNForward)                                                                  \
+  X(rnn_backward_data, cudnnRNNBackwardData_v8)                                                    \
+  X(rnn_backward_weights, cudnnRNNBackwardWeights_v8)
 
 typedef struct co_cudnn {
   cudnnHandle_t handle;            // or, where nothing is opened,

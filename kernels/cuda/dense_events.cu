@@ -19,7 +19,7 @@ __device__ __forceinline__ int64_t other_place(const Layer &s, int64_t k, int64_
   return s.reverse ? length - 1 - k : k;
 }
 
-// Element e of xs, and likewise of dy's.
+// Element e of xs, and likewise of dys.
 template <typename T>
 __device__ __forceinline__ float event_value(const Layer &s, const T *x, const int32_t *lengths,
                                              int64_t e, int width) {
@@ -109,6 +109,106 @@ static cudaError_t end(const co_cuda_call *call, const Layer *layer, const float
   return cudaGetLastError();
 }
 
+// ---- backward
+
+using Gradients = co_cuda_dense_gradients;
+
+// Element e of dys: dlast enters at the last event that is gone through. Both may be absent.
+template <typename T>
+__device__ __forceinline__ float state_gradient(const Layer &s, const T *dy, const T *dlast,
+                                                const int32_t *lengths, int64_t e) {
+  int64_t row = e / s.U, k = row / s.N, n = row % s.N, length = dense_length(lengths, n, s.T);
+  float value = dy ? event_value(s, dy, lengths, e, s.U) : 0.0f;
+  return dlast && k == length - 1 ? value + static_cast<float>(dlast[n * s.U + e % s.U]) : value;
+}
+
+template <typename T>
+__global__ void dense_events_backward_begin(Gradients to, const T *x, const T *dy, const T *dlast,
+                                            const int32_t *lengths, Weights w,
+                                            int64_t weight_elements, Layer s) {
+  int64_t events = s.T * s.N * s.I, states = s.T * s.N * s.U;
+  int64_t count = events + states + weight_elements + to.weight_floats;
+  for (int64_t e = grid_index(); e < count; e += grid_size()) {
+    if (e < events)
+      to.xs[e] = event_value(s, x, lengths, e, s.I);
+    else if (e < events + states)
+      to.dys[e - events] = state_gradient(s, dy, dlast, lengths, e - events);
+    else if (e < events + states + weight_elements)
+      pack_weight(s, w, e - events - states, to.weights);
+    else
+      to.dweights[e - events - states - weight_elements] = 0;
+  }
+}
+
+struct Results {
+  float *dkernel, *drecurrent, *dbias;
+  unsigned accumulate;
+};
+
+__device__ __forceinline__ void put_weight(const Layer &s, const Results &to, int64_t e,
+                                           const float *dweights) {
+  int64_t width = static_cast<int64_t>(s.gates) * s.U, kernel = s.I * width;
+  int64_t both = kernel + s.U * width, from = place_in_weights(s, e);
+  if (from < 0) return;
+  if (e < kernel)
+    put(&to.dkernel[e], dweights[from], to.accumulate >> CO_RECURRENT_BACKWARD_dkernel & 1);
+  else if (e < both)
+    put(&to.drecurrent[e - kernel], dweights[from],
+        to.accumulate >> CO_RECURRENT_BACKWARD_drecurrent & 1);
+  else
+    put(&to.dbias[e - both], dweights[from], to.accumulate >> CO_RECURRENT_BACKWARD_dbias & 1);
+}
+
+// Elements of dx, if it is there, and of the gradients of the weights below it.
+template <typename T>
+__global__ void dense_events_backward_end(T *dx, Results to, const float *dxs,
+                                          const float *dweights, const int32_t *lengths,
+                                          int64_t weight_elements, Layer s) {
+  int64_t events = dx ? s.N * s.T * s.I : 0;
+  for (int64_t e = grid_index(); e < events + weight_elements; e += grid_size()) {
+    if (e >= events) {
+      put_weight(s, to, e - events, dweights);
+      continue;
+    }
+    int64_t row = e / s.I, n = row / s.T, t = row % s.T, length = dense_length(lengths, n, s.T);
+    int64_t from = other_place(s, t, length) * s.N + n;
+    put(&dx[e], t < length ? dxs[from * s.I + e % s.I] : 0.0f,
+        to.accumulate >> CO_RECURRENT_BACKWARD_dx & 1);
+  }
+}
+
+template <typename T>
+static cudaError_t backward_begin(const co_cuda_call *call, const Layer *layer,
+                                  const Gradients *to) {
+  void *const *in = call->in;
+  Weights w = {static_cast<const float *>(in[CO_RECURRENT_BACKWARD_kernel]),
+               static_cast<const float *>(in[CO_RECURRENT_BACKWARD_recurrent]), nullptr};
+  int64_t count = static_cast<int64_t>(layer->I + layer->U) * layer->gates * layer->U;
+  int64_t events = layer->T * layer->N * (layer->I + layer->U);
+  CO_LAUNCH(dense_events_backward_begin<T>, blocks_for(events + count + to->weight_floats),
+            block_threads, 0, call->stream, *to,
+            static_cast<const T *>(in[CO_RECURRENT_BACKWARD_x]),
+            static_cast<const T *>(in[CO_RECURRENT_BACKWARD_dy]),
+            static_cast<const T *>(in[CO_RECURRENT_BACKWARD_dlast]),
+            static_cast<const int32_t *>(in[CO_RECURRENT_BACKWARD_lengths]), w, count, *layer);
+  return cudaGetLastError();
+}
+
+template <typename T>
+static cudaError_t backward_end(const co_cuda_call *call, const Layer *layer,
+                                const Gradients *from) {
+  void *const *out = call->out;
+  Results to = {static_cast<float *>(out[CO_RECURRENT_BACKWARD_dkernel]),
+                static_cast<float *>(out[CO_RECURRENT_BACKWARD_drecurrent]),
+                static_cast<float *>(out[CO_RECURRENT_BACKWARD_dbias]), call->desc->accumulate};
+  int64_t count = weight_count(*layer);
+  CO_LAUNCH(dense_events_backward_end<T>, blocks_for(layer->N * layer->T * layer->I + count),
+            block_threads, 0, call->stream, static_cast<T *>(out[CO_RECURRENT_BACKWARD_dx]), to,
+            from->dxs, from->dweights,
+            static_cast<const int32_t *>(call->in[CO_RECURRENT_BACKWARD_lengths]), count, *layer);
+  return cudaGetLastError();
+}
+
 } // namespace co
 
 extern "C" cudaError_t co_cuda_dense_events_begin(const co_cuda_call *call,
@@ -123,4 +223,20 @@ extern "C" cudaError_t co_cuda_dense_events_end(const co_cuda_call *call,
                                                 const float *ys) {
   return co::is_bf16(call->desc->in[CO_RECURRENT_x]) ? co::end<co::bf16>(call, layer, ys)
                                                      : co::end<float>(call, layer, ys);
+}
+
+extern "C" cudaError_t co_cuda_dense_events_backward_begin(const co_cuda_call *call,
+                                                           const co_cuda_dense_events *layer,
+                                                           const co_cuda_dense_gradients *to) {
+  return co::is_bf16(call->desc->in[CO_RECURRENT_BACKWARD_x])
+             ? co::backward_begin<co::bf16>(call, layer, to)
+             : co::backward_begin<float>(call, layer, to);
+}
+
+extern "C" cudaError_t co_cuda_dense_events_backward_end(const co_cuda_call *call,
+                                                         const co_cuda_dense_events *layer,
+                                                         const co_cuda_dense_gradients *from) {
+  return co::is_bf16(call->desc->in[CO_RECURRENT_BACKWARD_x])
+             ? co::backward_end<co::bf16>(call, layer, from)
+             : co::backward_end<float>(call, layer, from);
 }

@@ -42,6 +42,19 @@ cudaError_t co_cuda_dense_events_begin(const co_cuda_call *call, const co_cuda_d
 cudaError_t co_cuda_dense_events_end(const co_cuda_call *call, const co_cuda_dense_events *layer,
                                      const float *ys);
 
+// RECURRENT_BACKWARD: the same, and dy with dlast to dys (T, N, U); the `weight_floats` of dweights, a
+// weight space that cuDNN adds to, are cleared. Then dxs (T, N, I) and dweights to the results.
+typedef struct co_cuda_dense_gradients {
+  float *xs, *weights, *dys, *dxs, *dweights;
+  int64_t weight_floats;
+} co_cuda_dense_gradients;
+cudaError_t co_cuda_dense_events_backward_begin(const co_cuda_call *call,
+                                                const co_cuda_dense_events *layer,
+                                                const co_cuda_dense_gradients *to);
+cudaError_t co_cuda_dense_events_backward_end(const co_cuda_call *call,
+                                              const co_cuda_dense_events *layer,
+                                              const co_cuda_dense_gradients *from);
+
 #ifdef __cplusplus
 }
 #endif

@@ -88,19 +88,14 @@ static bool unwritten(const void *values, co_dtype dtype, int64_t i) {
 }
 
 // Of a product, the share of its magnitude by which operands rounded to TF32 may move it: each keeps
-// 10 bits after the first, and may be cut instead of rounded. Of a recurrent layer, whose weights are f32
-// whatever x is, the magnitude is that of its results: of its many products, as often up as down, the
-// root of their number.
-static double tf32_share(const ops_suite *suite, co_op op, co_dtype policy, double factor) {
-  if (!suite->tf32 || policy == CO_F64) return 0;
-  if (op == CO_OP_RECURRENT || op == CO_OP_RECURRENT_BACKWARD)
-    return 2 * OPS_ROUNDOFF_TF32 * sqrt(factor);
+// 10 bits after the first, and may be cut instead of rounded.
+static double tf32_share(const ops_suite *suite, co_op op) {
   bool product = op == CO_OP_DENSE || op == CO_OP_DENSE_BACKWARD_DATA ||
                  op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_DENSE_RELU_BACKWARD ||
                  op == CO_OP_CONV2D || op == CO_OP_CONV2D_BACKWARD_DATA ||
                  op == CO_OP_CONV2D_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_TRANSPOSE ||
                  op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS;
-  return product && policy == CO_F32 ? 2 * OPS_ROUNDOFF_TF32 : 0;
+  return suite->tf32 && product ? 2 * OPS_ROUNDOFF_TF32 : 0;
 }
 
 // Of a sum that is NaN, the relu of a product may make 0 (ops.h); that of the reference does not.
@@ -124,7 +119,7 @@ static void compare(ops_suite *suite, const ops_problem *p, const char *where, c
   bool through_bf16 =
       policy == CO_BF16 && strcmp(implementation, "cudnn+widen") == 0 && output == 0;
   if (through_bf16) narrow = OPS_ROUNDOFF_BF16;
-  double tf32 = tf32_share(suite, p->desc.op, policy, t->factor);
+  double tf32 = policy == CO_F32 ? tf32_share(suite, p->desc.op) : 0;
   double largest = t->floor, allowed = 0;
   for (int64_t i = 0; i < count; i++)
     if (isfinite(want[i])) largest = fmax(largest, fabs(want[i]));

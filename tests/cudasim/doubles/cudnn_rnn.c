@@ -292,3 +292,53 @@ cudnnStatus_t cudnnRNNForward(cudnnHandle_t handle, cudnnRNNDescriptor_t rnnDesc
   call->weights = weightSpace;
   return submit(handle, call, "cudnnRNNForward");
 }
+
+cudnnStatus_t cudnnRNNBackwardData_v8(cudnnHandle_t handle, cudnnRNNDescriptor_t rnnDesc,
+                                      const int32_t devSeqLengths[], cudnnRNNDataDescriptor_t yDesc,
+                                      const void *y, const void *dy, cudnnRNNDataDescriptor_t xDesc,
+                                      void *dx, cudnnTensorDescriptor_t hDesc, const void *hx,
+                                      const void *dhy, void *dhx, cudnnTensorDescriptor_t cDesc,
+                                      const void *cx, const void *dcy, void *dcx,
+                                      size_t weightSpaceSize, const void *weightSpace,
+                                      size_t workSpaceSize, void *workSpace,
+                                      size_t reserveSpaceSize, void *reserveSpace) {
+  DOUBLE_ENTER();
+  rn_call *call = new_call(handle, RN_DATA, rnnDesc, devSeqLengths, xDesc, yDesc, workSpaceSize,
+                           workSpace, reserveSpaceSize, reserveSpace);
+  if (hx || dhy || dhx || cx || dcy || dcx)
+    co_double_die("initial and last states are not modelled");
+  need_state(rnnDesc, call->N, hDesc, "hDesc");
+  if (rnnDesc->mode == CUDNN_LSTM) need_state(rnnDesc, call->N, cDesc, "cDesc");
+  need_events(call, "y", y, rnnDesc->U);
+  need_events(call, "dy", dy, rnnDesc->U);
+  need_events(call, "dx", dx, rnnDesc->I);
+  need_weights(call, "weightSpace", weightSpace, weightSpaceSize);
+  call->y_in = y;
+  call->dy = dy;
+  call->dx = dx;
+  call->weights = weightSpace;
+  return submit(handle, call, "cudnnRNNBackwardData_v8");
+}
+
+cudnnStatus_t cudnnRNNBackwardWeights_v8(cudnnHandle_t handle, cudnnRNNDescriptor_t rnnDesc,
+                                         cudnnWgradMode_t addGrad, const int32_t devSeqLengths[],
+                                         cudnnRNNDataDescriptor_t xDesc, const void *x,
+                                         cudnnTensorDescriptor_t hDesc, const void *hx,
+                                         cudnnRNNDataDescriptor_t yDesc, const void *y,
+                                         size_t weightSpaceSize, void *dweightSpace,
+                                         size_t workSpaceSize, void *workSpace,
+                                         size_t reserveSpaceSize, void *reserveSpace) {
+  DOUBLE_ENTER();
+  if (addGrad != CUDNN_WGRAD_MODE_ADD) return dn_fail(CUDNN_STATUS_NOT_SUPPORTED, "addGrad");
+  rn_call *call = new_call(handle, RN_WEIGHTS, rnnDesc, devSeqLengths, xDesc, yDesc, workSpaceSize,
+                           workSpace, reserveSpaceSize, reserveSpace);
+  if (hx) co_double_die("initial states are not modelled");
+  need_state(rnnDesc, call->N, hDesc, "hDesc");
+  need_events(call, "x", x, rnnDesc->I);
+  need_events(call, "y", y, rnnDesc->U);
+  need_weights(call, "dweightSpace", dweightSpace, weightSpaceSize);
+  call->x = x;
+  call->y_in = y;
+  call->dweights = dweightSpace;
+  return submit(handle, call, "cudnnRNNBackwardWeights_v8");
+}
