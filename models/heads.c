@@ -213,7 +213,7 @@ static co_status add_loss(co_model *model, co_output_feature *feature, const co_
   if (feature->normalization) CO_RETURN_IF_FAILED(normalize(model, feature, &trained, &reported));
   const int64_t members = co_dim_members(co_value_shape(graph, predictions)->dim[0]);
   if (members) CO_RETURN_IF_FAILED(repeat_target(graph, members, &trained));
-  if (feature->loss->sampled)
+  if (feature->loss->sampled && !model->scored)
     CO_RETURN_IF_FAILED(co_model_sample_logits(model, feature, items, &trained));
   CO_RETURN_IF_FAILED(co_loss_emit_apart(graph, feature->loss, &feature->loss_attr, feature->name,
                                          feature->weight, &trained, &reported));

@@ -211,10 +211,10 @@ static co_status read_loss(co_model_builder *b, const co_node *node, const char 
     return co_node_problem(b->problems, type, NULL, "%s.type: must be a name", path);
   }
   // A linear model or a forest predicts numbers, not a distribution's parameters, and draws nothing.
-  if ((loss->parameters || loss->sampled) && b->model->scored) {
-    if (strcmp(b->model->predictor, "network") == 0) return CO_OK; // as beside a network
+  const bool beside = strcmp(b->model->predictor, "network") == 0; // a baseline
+  if ((loss->parameters || loss->sampled) && b->model->scored && !beside)
     return co_model_only_networks(b, node, loss->name);
-  }
+  if (loss->parameters && b->model->scored) return CO_OK;
   feature->loss = loss;
   if (feature->class_ == &co_reconstruction_of_columns)
     return co_node_problem(b->problems, node, "leave it out",
