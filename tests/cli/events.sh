@@ -174,9 +174,16 @@ refused 3 'not all classes of' -- train -c "$presets/next-item-gru.yaml" --datas
 refused 3 'no events of the classes of' -- train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir x \
   --set defaults.binary.decoder.type=copy
 
-# A network that knows little yet is mixed with the chain that the items really follow.
-expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir blend --seed 3 \
+# A network that knows little yet, trained on few of the items by the table that embeds them, is mixed with
+# the chain that the items really follow.
+cat >tied.yaml <<'END'
+output_features: [{name: next_item, decoder: {type: tied}, loss: {type: sampled_softmax, num_sampled: 4}}]
+END
+expect 0 train -c "$presets/next-item-attention.yaml" -c tied.yaml --dataset n.h5 --run-dir blend --seed 3 \
   --set trainer.max_epochs=1 --set blend=markov
+refused 3 'sampled_softmax goes with no decoder' -- train -c "$presets/next-item-gru.yaml" --dataset n.h5 \
+  --run-dir x --set defaults.category.loss.type=sampled_softmax
+refused 3 'only networks have it' -- train -c tied.yaml --set predictor.type=linear --dataset n.h5 --run-dir x
 expect 0 evaluate -m blend --dataset n.h5 --split test --require 'accuracy>=0.7' --json
 grep -q '"network":{"next_item":{"log_loss":{"difference":-' out ||
   fail "a blend is no better than its network: $(cat out)"
