@@ -87,9 +87,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .require = o->requirements.item,
       .require_count = o->requirements.count};
   cohort_status status = cohort_evaluate(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_evaluate = {

@@ -243,9 +243,7 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_status status =
       a->run ? a->run(cli, context, o, &result) : search(cli, context, o, max_seconds, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_hyperopt = {

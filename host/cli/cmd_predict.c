@@ -209,8 +209,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
       .force = o->common.force};
   cohort_status status = cohort_predict(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
+  co_status taken = cli_library_end(cli, context, status, result);
   // `| head` has read enough: that is no error to tell anybody.
   struct pollfd reader = {.fd = cli->result, .events = POLLOUT};
   if (taken == CO_ERR_IO && strcmp(o->output, "-") == 0 && poll(&reader, 1, 0) == 1)

@@ -205,9 +205,7 @@ static co_status run(cli_job *cli, const void *options_) {
                              ? cohort_find_learning_rate(context, &request, &result)
                          : o->find_batch_size ? cohort_find_batch_size(context, &request, &result)
                                               : cohort_train(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_train = {

@@ -88,7 +88,7 @@ static co_status take_errors(cli_job *cli, const cohort_result *result) {
   return CO_OK;
 }
 
-co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *result) {
+static co_status take(cli_job *cli, cohort_status status, cohort_result *result) {
   if (!result) return (co_status)status;
   co_status taken = take_errors(cli, result);
   const char *text = cohort_result_text(result);
@@ -97,6 +97,13 @@ co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *re
   cohort_result_free(result);
   if (taken != CO_OK || !cli->document) return CO_ERR_MEMORY;
   return status > 128 && status != CO_KILLED ? CO_INTERRUPTED : (co_status)status;
+}
+
+co_status cli_library_end(cli_job *cli, cohort_context *context, cohort_status status,
+                          cohort_result *result) {
+  co_status taken = take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
 }
 
 co_status cli_library_config(cohort_config *out, cli_job *cli, const cli_common *common) {
