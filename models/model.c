@@ -75,8 +75,7 @@ static co_status declare_fitted(co_model *model) {
     CO_RETURN_IF_FAILED(declare_decided(model, &model->outputs[i]));
     if (model->outputs[i].class_weights)
       model->fitted[model->fitted_count++] = model->outputs[i].class_weights;
-    if (model->outputs[i].bounds)
-      model->fitted[model->fitted_count++] = model->outputs[i].bounds;
+    if (model->outputs[i].bounds) model->fitted[model->fitted_count++] = model->outputs[i].bounds;
     for (int k = 0; model->outputs[i].normalization && k < CO_NORMALIZATION_ARRAYS; k++)
       model->fitted[model->fitted_count++] = &model->outputs[i].normalization[k];
   }
