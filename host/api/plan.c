@@ -62,14 +62,14 @@ static co_status read_inputs(planning *p) {
 static co_status read_choices(planning *p) {
   const char *run = p->options->run_dir;
   if (!run) return CO_OK;
-  char *path = co_path_join(p->ctx, run, "autotune.tsv");
+  char *path = co_path_join(p->ctx, run, CO_RUN_CHOICES);
   if (!path) return CO_ERR_MEMORY;
   co_status status = co_choices_create(&p->choices, p->ctx, 0, false);
   if (status == CO_OK && !co_path_exists(path)) {
     status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "there is none: the run has chosen nothing");
     co_hint("runs on a GPU choose, unless they are told --autotune off; plan without --run-dir");
   }
-  if (status == CO_OK) status = co_choices_read_run(p->choices, path, true);
+  if (status == CO_OK) status = co_choices_read_run(p->choices, path, CO_RUN_TELLS);
   co_free(p->ctx, path);
   return status;
 }
@@ -95,6 +95,8 @@ static co_status create_program(planning *p) {
                        &evaluation_count);
   co_phase_options phases[CO_MAX_PHASES];
   int64_t phase_count;
+  CO_RETURN_IF_FAILED(
+      co_param_groups_apply(p->model->network, &settings->param_groups, p->problems));
   CO_RETURN_IF_FAILED(
       co_settings_phases(phases, &phase_count, settings, p->model->network, p->problems));
   if (p->problems->count) return co_diagnostics_result(p->problems);
@@ -124,13 +126,18 @@ static co_status create_program(planning *p) {
                             CO_PLACEMENT_AUTO);
 }
 
-static int64_t layer_parameters(const co_graph *graph, const char *layer, bool *frozen) {
+// *rate: of its last parameter, as a multiple of the trainer's.
+static int64_t layer_parameters(const co_graph *graph, const char *layer, bool *frozen,
+                                double *rate) {
   int64_t count = 0;
   *frozen = false;
+  *rate = 1;
   for (int64_t i = 0; i < graph->param_count; i++) {
     if (strcmp(graph->params[i].layer, layer) != 0) continue;
     count += co_shape_count(&graph->params[i].shape);
-    if (!graph->params[i].trainable && !graph->params[i].state) *frozen = true;
+    if (graph->params[i].state) continue;
+    if (!graph->params[i].trainable) *frozen = true;
+    *rate = graph->params[i].rate;
   }
   return count;
 }
@@ -186,11 +193,14 @@ static void report_layers(const planning *p, cohort_result *result) {
     const co_layer_info *layer = &graph->layers[i];
     const co_shape *shape = &graph->values[layer->output].desc.shape;
     bool frozen;
-    int64_t parameters = layer_parameters(graph, layer->name, &frozen);
+    double rate;
+    int64_t parameters = layer_parameters(graph, layer->name, &frozen, &rate);
     char text[96];
     co_shape_print(shape, text, sizeof text);
-    co_text_printf(&result->text, "%-32s %-20s %-22s %12lld%s\n", layer->name, layer->class_->name,
+    co_text_printf(&result->text, "%-32s %-20s %-22s %12lld%s", layer->name, layer->class_->name,
                    text, (long long)parameters, frozen ? "  frozen" : "");
+    if (!frozen && rate != 1) co_text_printf(&result->text, "  rate x %.3g", rate);
+    co_text_printf(&result->text, "\n");
     co_json_open(json, '{');
     co_json_key(json, "name");
     co_json_string(json, layer->name);
@@ -202,6 +212,8 @@ static void report_layers(const planning *p, cohort_result *result) {
     co_json_int(json, parameters);
     co_json_key(json, "trainable");
     co_json_bool(json, !frozen);
+    co_json_key(json, "learning_rate_factor");
+    co_json_double(json, rate);
     render_layer(json, graph, i);
     co_json_close(json);
   }
@@ -328,9 +340,10 @@ static void report_plans(const planning *p, cohort_result *result) {
   co_json_close(json);
 }
 
-// Launches of a part of a training step of each phase: forward and backward of a micro-batch (with
+// Launches (and bytes that operations read and write) of a part of a training step of each phase: forward and backward of a micro-batch (with
 // what prepares its inputs), or the update.
-static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool add) {
+static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool add,
+                             int64_t *bytes) {
   const int64_t phases = p->settings.phases.count ? p->settings.phases.count : 1;
   int64_t launches = 0;
   for (int64_t i = 0;; i++) {
@@ -339,8 +352,10 @@ static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool
     const co_plan_options *options = &plan->options;
     if (options->mode != mode) continue;
     if (mode == CO_MODE_UPDATE ||
-        (options->shape.rows == rows && (is_input(p, plan) || options->add_gradients == add)))
+        (options->shape.rows == rows && (is_input(p, plan) || options->add_gradients == add))) {
       launches += (is_input(p, plan) ? phases : 1) * co_plan_launches(plan);
+      *bytes += (is_input(p, plan) ? phases : 1) * (int64_t)co_plan_traffic(plan);
+    }
   }
 }
 
@@ -383,23 +398,26 @@ static void report_scoring(const planning *p, cohort_result *result) {
 }
 
 static void report_launches(const planning *p, cohort_result *result) {
-  int64_t launches = part_launches(p, CO_MODE_UPDATE, 0, false);
+  int64_t bytes = 0, launches = part_launches(p, CO_MODE_UPDATE, 0, false, &bytes);
   if (!launches) return;
   for (int64_t first = 0; first < p->step_rows; first += p->rows) {
     int64_t left = p->step_rows - first;
-    launches += part_launches(p, CO_MODE_TRAIN, left < p->rows ? left : p->rows, first > 0);
+    launches += part_launches(p, CO_MODE_TRAIN, left < p->rows ? left : p->rows, first > 0, &bytes);
   }
   co_json_key(&result->json, "launches_per_step");
   co_json_int(&result->json, launches);
+  co_json_key(&result->json, "bytes_per_step");
+  co_json_int(&result->json, bytes);
   long long steps = co_program_submission_limit(p->program, false);
   co_json_key(&result->json, "steps_per_graph_launch");
   co_json_int(&result->json, steps);
-  co_text_printf(&result->text,
-                 "launches %lld in a training step of %s%lld rows (a library call counts as one); "
-                 "recorded, so that\n         the host launches up to %lld step%s at once, as one "
-                 "CUDA graph\n\n",
-                 (long long)launches, p->settings.phases.count ? "each phase, of " : "",
-                 (long long)p->step_rows, steps, steps > 1 ? "s" : "");
+  co_text_printf(
+      &result->text,
+      "launches %lld in a training step of %s%lld rows (a library call counts as one), "
+      "which read and\n         write %.1f MB; recorded, so that the host launches up to "
+      "%lld step%s at once, as one CUDA graph\n\n",
+      (long long)launches, p->settings.phases.count ? "each phase, of " : "",
+      (long long)p->step_rows, (double)bytes / 1e6, steps, steps > 1 ? "s" : "");
 }
 
 // What of the answer is not the device's own.

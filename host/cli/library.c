@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/cli/cli.h"
+#include "host/cli/environment.h"
 #include "host/cli/signal.h"
 #include "host/cli/verbs.h"
 
@@ -46,6 +47,11 @@ cohort_source_options cli_source_options(const cli_source *s) {
                                  .pseudonymized_count = s->pseudonymized.count,
                                  .key_file = s->key_file,
                                  .temporary_folder = folder && *folder ? folder : NULL};
+}
+
+co_status cli_autotune_cache(const char **out, cli_job *cli, const cli_autotune *autotune) {
+  *out = autotune->cache;
+  return *out ? CO_OK : cli_cache_file(out, cli->arena, "autotune.tsv");
 }
 
 cohort_tables cli_joined_tables(const cli_tables *t) {
