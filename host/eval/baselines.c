@@ -40,7 +40,7 @@ static co_status parse_blend(co_baseline_settings *out, const co_node *root,
   if (!class_)
     return co_node_problem(
         problems, node,
-        "for example blend: personal_frequency (of next items), bag_of_words (of "
+        "for example blend: weighted_frequency (of next items), bag_of_words (of "
         "texts), bg_nbd (of purchases)",
         "blend: must be a baseline");
   out->blend = class_;
@@ -54,8 +54,9 @@ static bool is_word(const co_node *node, const char *word) {
 static co_status parse_list(co_baseline_settings *out, const co_node *root,
                             co_diagnostics *problems) {
   static const char *const automatic[] = {
-      "prior",      "linear",     "boosted_trees",      "bag_of_words", "bg_nbd",
-      "pareto_nbd", "popularity", "personal_frequency", "markov",       "item_knn"};
+      "prior",      "linear",     "boosted_trees",      "bag_of_words",       "bg_nbd",
+      "pareto_nbd", "popularity", "personal_frequency", "weighted_frequency", "markov",
+      "item_knn"};
   const co_node *node = co_node_get(root, "baselines");
   *out = (co_baseline_settings){.count = 0};
   out->automatic = !node || node->kind == CO_NODE_NULL || is_word(node, "auto");
