@@ -5,7 +5,7 @@ void CO_REF(gradient_norm)(const co_op_desc *desc, void *const *in, void *const 
   const real *g = in[0]; // (M)
   const co_segment *segment = in[1];
   int64_t segments = co_shape_count(&desc->in[1].shape) / (int64_t)sizeof(co_segment);
-  double *sum = out[0]; // (1)
+  double *sum = out[0];         // (1)
   const double *before = in[2]; // (1) or NULL
   double total = before != NULL ? *before : 0;
   for (int64_t s = 0; s < segments; s++)
