@@ -270,8 +270,9 @@ typedef struct cohort_experiment_options {
   const char *run_dir, *output_directory, *experiment, *resume; // as for training
   const char *init_from; // likewise, of every run; one that goes on has its own
   const char *device, *placement, *precision, *command;
+  const char *autotune, *autotune_cache;
   int threads, workers;
-  bool eager; // these seven too
+  bool eager; // these nine too
 } cohort_experiment_options;
 COHORT_API cohort_status cohort_experiment(cohort_context *context,
                                            const cohort_experiment_options *options,
@@ -294,6 +295,7 @@ typedef struct cohort_hyperopt_run_options {
   // A model that each trial begins with, as for training; a study that goes on has its own.
   const char *init_from;
   const char *device, *placement, *command; // as for training
+  const char *autotune, *autotune_cache;    // these two too
   int threads;                              // of each trial; 0 = hyperopt.threads
   int workers;
   double max_seconds;    // as for training
@@ -312,6 +314,7 @@ typedef struct cohort_hyperopt_confirm_options {
   const char *init_from;                    // where the study's is now, NULL = where it was
   int64_t top, seeds;                       // trials, seeds of each (at least 2); 0 = 3, 5
   const char *device, *placement, *command; // as for training
+  const char *autotune, *autotune_cache;    // these two too
   int workers;
 } cohort_hyperopt_confirm_options;
 COHORT_API cohort_status cohort_hyperopt_confirm(cohort_context *context,
@@ -354,9 +357,12 @@ typedef struct cohort_evaluate_options {
   cohort_source_options source; // of a raw table
   const char *const *sources;   // in its place, of a model of several: as for scoring
   int64_t source_count;
-  const char *device;         // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
-  const char *precision;      // "tf32", "32" or "bf16"; NULL = "tf32", however it was trained
-  int threads, workers;       // 0 = the context's; 0 = 1 loader thread
+  const char *device;    // "auto", "cpu", "ref", "cuda[:N]"; NULL = "auto"
+  const char *precision; // "tf32", "32" or "bf16"; NULL = "tf32", however it was trained
+  int threads, workers;  // 0 = the context's; 0 = 1 loader thread
+  // As for training, but "auto" takes what the model's run has chosen first, where device and library are
+  // the same, and what is timed now goes into the cache alone.
+  const char *autotune, *autotune_cache;
   int64_t batch_size;         // rows, at most 2^24; 0 = the model's
   const char *const *require; // gates such as "accuracy>=0.9"
   int64_t require_count;
@@ -431,7 +437,8 @@ typedef struct cohort_predict_options {
   const char *scored_at, *holdout;
   const char *shard; // "I/N": the I-th of N contiguous parts of the rows; NULL = all
   const char *device, *precision;
-  int threads, workers; // these four as for evaluation
+  int threads, workers;
+  const char *autotune, *autotune_cache; // these six as for evaluation
   int64_t batch_size;
   bool force;      // replace an existing output; only regular files are, and none that is read
   bool calibrated; // probabilities after temperature scaling; else as the network gives them

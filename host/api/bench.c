@@ -40,6 +40,7 @@ typedef struct bench {
   const cohort_bench_options *options;
   cohort_result *result;
   co_rehearsal rehearsal;
+  co_watch watch; // the context's, but for epochs
   co_session *session;
   co_predictor *predictor;
   co_dataset *dataset;
@@ -123,12 +124,14 @@ static co_status measure_training(bench *b) {
   return CO_OK;
 }
 
-// Up to a model in the rehearsal's folder.
+// Up to a model in the rehearsal's folder. Its epochs are nobody's.
 static co_status measure_session(bench *b) {
   cohort_context *context = b->context;
   const double begun = now();
-  CO_RETURN_IF_FAILED(co_session_open(&b->session, context->ctx, &context->watch,
-                                      &b->rehearsal.options, &b->result->errors));
+  b->watch = context->watch;
+  b->watch.epoch = NULL;
+  CO_RETURN_IF_FAILED(co_session_open(&b->session, context->ctx, &b->watch, &b->rehearsal.options,
+                                      &b->result->errors));
   b->opened = now() - begun;
   b->parameters = co_session_parameters(b->session);
   b->planned_bytes = (int64_t)co_session_planned_bytes(b->session);
@@ -386,8 +389,11 @@ static co_status measure(bench *b) {
       co_rehearsal_begin(&b->rehearsal, b->context->ctx, &training, assignments,
                          b->network ? (int64_t)(sizeof assignments / sizeof *assignments) : 0));
   co_load_look(&begun);
-  co_status status = measure_session(b);
-  CO_RETURN_IF_FAILED(co_session_close(b->session, status));
+  const co_log_level level = co_context_set_level(b->context->ctx, CO_LOG_WARN);
+  if (level < CO_LOG_WARN) co_context_set_level(b->context->ctx, level);
+  co_status status = co_session_close(b->session, measure_session(b));
+  co_context_set_level(b->context->ctx, level);
+  CO_RETURN_IF_FAILED(status);
   CO_RETURN_IF_FAILED(measure_sizes(b));
   co_load_look(&ended);
   b->others = co_load_of_others(&begun, &ended);

@@ -120,7 +120,10 @@ static co_status check_rows(co_compared *c, const co_compared_run *r) {
 
 static co_status open_dataset(co_compared *c) {
   if (c->dataset) return CO_OK;
-  CO_RETURN_IF_FAILED(co_dataset_open(&c->dataset, c->ctx, c->dataset_path));
+  co_status status = co_dataset_open(&c->dataset, c->ctx, c->dataset_path);
+  if (status == CO_ERR_DATA && !c->options->dataset && !co_path_exists(c->dataset_path))
+    co_hint("the run was trained on it; where it is now: --dataset FILE");
+  CO_RETURN_IF_FAILED(status);
   c->dataset_path = co_dataset_path(c->dataset);
   c->fingerprint = co_dataset_fingerprint(c->dataset);
   return CO_OK;

@@ -188,6 +188,8 @@ static co_status open_model(evaluating *e, int64_t i) {
                                           .device = o->device,
                                           .precision = o->precision,
                                           .threads = o->threads,
+                                          .autotune = o->autotune,
+                                          .autotune_cache = o->autotune_cache,
                                           .batch_size = o->batch_size,
                                           .evaluate = true};
   CO_RETURN_IF_FAILED(co_predictor_open(&m->predictor, e->context->ctx, &predictor));

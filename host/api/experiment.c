@@ -376,6 +376,8 @@ static co_status train_and_measure(co_experiment *e, int64_t run, co_dataset *da
                                         .placement = o->placement,
                                         .precision = o->precision,
                                         .command = o->command,
+                                        .autotune = o->autotune,
+                                        .autotune_cache = o->autotune_cache,
                                         .threads = o->threads,
                                         .workers = o->workers,
                                         .eager = o->eager};

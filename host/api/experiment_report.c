@@ -106,6 +106,8 @@ co_status co_experiment_measure(co_experiment *e, int64_t fold, co_dataset *data
                                         .device = e->options->device,
                                         .precision = e->options->precision,
                                         .threads = e->options->threads,
+                                        .autotune = e->options->autotune,
+                                        .autotune_cache = e->options->autotune_cache,
                                         .evaluate = true,
                                         .scores = true};
   co_predictor *predictor;

@@ -236,6 +236,8 @@ co_status co_tuning_prepare(co_tuning *t) {
   s->device = o->device;
   s->placement = o->placement;
   s->command = o->command;
+  s->autotune = o->autotune;
+  s->autotune_cache = o->autotune_cache;
   s->workers = o->workers;
   s->max_seconds = o->max_seconds;
   s->retry = o->retry_failed;

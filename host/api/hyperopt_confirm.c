@@ -186,6 +186,8 @@ cohort_status cohort_hyperopt_confirm(cohort_context *context,
                                               .device = given.device,
                                               .placement = given.placement,
                                               .command = given.command,
+                                              .autotune = given.autotune,
+                                              .autotune_cache = given.autotune_cache,
                                               .workers = given.workers};
   confirming c = {
       .options = &given,

@@ -62,14 +62,14 @@ static co_status read_inputs(planning *p) {
 static co_status read_choices(planning *p) {
   const char *run = p->options->run_dir;
   if (!run) return CO_OK;
-  char *path = co_path_join(p->ctx, run, "autotune.tsv");
+  char *path = co_path_join(p->ctx, run, CO_RUN_CHOICES);
   if (!path) return CO_ERR_MEMORY;
   co_status status = co_choices_create(&p->choices, p->ctx, 0, false);
   if (status == CO_OK && !co_path_exists(path)) {
     status = co_fail_at(CO_ERR_MODEL, path, 0, 0, "there is none: the run has chosen nothing");
     co_hint("runs on a GPU choose, unless they are told --autotune off; plan without --run-dir");
   }
-  if (status == CO_OK) status = co_choices_read_run(p->choices, path, true);
+  if (status == CO_OK) status = co_choices_read_run(p->choices, path, CO_RUN_TELLS);
   co_free(p->ctx, path);
   return status;
 }
@@ -328,9 +328,10 @@ static void report_plans(const planning *p, cohort_result *result) {
   co_json_close(json);
 }
 
-// Launches of a part of a training step of each phase: forward and backward of a micro-batch (with
+// Launches (and bytes that operations read and write) of a part of a training step of each phase: forward and backward of a micro-batch (with
 // what prepares its inputs), or the update.
-static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool add) {
+static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool add,
+                             int64_t *bytes) {
   const int64_t phases = p->settings.phases.count ? p->settings.phases.count : 1;
   int64_t launches = 0;
   for (int64_t i = 0;; i++) {
@@ -339,8 +340,10 @@ static int64_t part_launches(const planning *p, co_mode mode, int64_t rows, bool
     const co_plan_options *options = &plan->options;
     if (options->mode != mode) continue;
     if (mode == CO_MODE_UPDATE ||
-        (options->shape.rows == rows && (is_input(p, plan) || options->add_gradients == add)))
+        (options->shape.rows == rows && (is_input(p, plan) || options->add_gradients == add))) {
       launches += (is_input(p, plan) ? phases : 1) * co_plan_launches(plan);
+      *bytes += (is_input(p, plan) ? phases : 1) * (int64_t)co_plan_traffic(plan);
+    }
   }
 }
 
@@ -383,23 +386,26 @@ static void report_scoring(const planning *p, cohort_result *result) {
 }
 
 static void report_launches(const planning *p, cohort_result *result) {
-  int64_t launches = part_launches(p, CO_MODE_UPDATE, 0, false);
+  int64_t bytes = 0, launches = part_launches(p, CO_MODE_UPDATE, 0, false, &bytes);
   if (!launches) return;
   for (int64_t first = 0; first < p->step_rows; first += p->rows) {
     int64_t left = p->step_rows - first;
-    launches += part_launches(p, CO_MODE_TRAIN, left < p->rows ? left : p->rows, first > 0);
+    launches += part_launches(p, CO_MODE_TRAIN, left < p->rows ? left : p->rows, first > 0, &bytes);
   }
   co_json_key(&result->json, "launches_per_step");
   co_json_int(&result->json, launches);
+  co_json_key(&result->json, "bytes_per_step");
+  co_json_int(&result->json, bytes);
   long long steps = co_program_submission_limit(p->program, false);
   co_json_key(&result->json, "steps_per_graph_launch");
   co_json_int(&result->json, steps);
-  co_text_printf(&result->text,
-                 "launches %lld in a training step of %s%lld rows (a library call counts as one); "
-                 "recorded, so that\n         the host launches up to %lld step%s at once, as one "
-                 "CUDA graph\n\n",
-                 (long long)launches, p->settings.phases.count ? "each phase, of " : "",
-                 (long long)p->step_rows, steps, steps > 1 ? "s" : "");
+  co_text_printf(
+      &result->text,
+      "launches %lld in a training step of %s%lld rows (a library call counts as one), "
+      "which read and\n         write %.1f MB; recorded, so that the host launches up to "
+      "%lld step%s at once, as one CUDA graph\n\n",
+      (long long)launches, p->settings.phases.count ? "each phase, of " : "",
+      (long long)p->step_rows, (double)bytes / 1e6, steps, steps > 1 ? "s" : "");
 }
 
 // What of the answer is not the device's own.

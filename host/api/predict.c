@@ -68,8 +68,9 @@ static void hash_text(co_sha256 *hash, const char *text) {
 // All that changes what is written, beside the model and the rows.
 static void hash_options(const co_scoring *s, char hex[65]) {
   const cohort_predict_options *o = s->options;
-  const char *const texts[] = {o->split, o->format,    o->table, o->if_exists, o->device,
-                               o->shard, o->precision, o->key,   o->scored_at, o->holdout};
+  const char *const texts[] = {o->split,     o->format,  o->table,     o->if_exists,
+                               o->device,    o->shard,   o->precision, o->key,
+                               o->scored_at, o->holdout, o->autotune};
   const int64_t numbers[] = {o->reasons,
                              o->top_k,
                              o->calibrated,

@@ -140,6 +140,8 @@ static co_status open_model(co_scoring *s, co_scored_model *m, const char *path)
                                           .device = o->device,
                                           .precision = o->precision,
                                           .threads = o->threads,
+                                          .autotune = o->autotune,
+                                          .autotune_cache = o->autotune_cache,
                                           .batch_size = o->batch_size};
   const char *folder = co_temporary_root(o->source.temporary_folder);
   co_model_file file;

@@ -381,8 +381,7 @@ static co_status begin(co_table_scoring *t, cohort_context *context,
   if (o->dataset && o->source_count) return co_table_refuse_both();
   if (o->dataset && !co_table_is_raw(o->dataset, &o->source)) {
     const char *option = o->key ? "--key" : co_table_source_option(&o->source);
-    if (!option) return CO_OK;
-    return co_fail(CO_ERR_USAGE, "%s is for a raw table; a dataset.h5 has its own", option);
+    return option ? co_table_refuse_option(option, o->dataset) : CO_OK;
   }
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
   if (list) {

@@ -34,6 +34,20 @@ bool co_table_is_raw(const char *path, const cohort_source_options *options) {
   return gzip || wide || (options->encoding && !hdf5) || (got && !memchr(begin, 0, got));
 }
 
+co_status co_table_refuse_option(const char *option, const char *path) {
+  if (path && co_path_is_directory(path)) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "%s is for a raw table as --dataset; '%s' is a folder", option, path);
+    co_hint("import a folder of images first: cohort import --format images %s -O dataset.h5",
+            path);
+    return status;
+  }
+  co_status status =
+      co_fail(CO_ERR_USAGE, "%s is for a raw table as --dataset; a dataset.h5 has its own", option);
+  co_hint("give --dataset TABLE.csv, or leave %s out", option);
+  return status;
+}
+
 const char *co_table_source_option(const cohort_source_options *o) {
   return o->encoding              ? "--encoding"
          : o->no_quotes           ? "--no-quotes"

@@ -144,6 +144,9 @@ void co_table_scoring_end(co_table_scoring *scoring);
 // Whether a dataset is raw: standard input, a database, a file of text, or gzip.
 bool co_table_is_raw(const char *path, const cohort_source_options *options);
 
+// An option of raw tables beside a dataset that is none: CO_ERR_USAGE, with what it is.
+co_status co_table_refuse_option(const char *option, const char *path);
+
 // What of these options is about reading; the recipe has what it says of them otherwise.
 // Opens the key of pseudonyms, if one is given; the arena's.
 co_status co_table_read_options(co_rows_options *out, const cohort_source_options *options,

@@ -16,10 +16,7 @@ static co_status check_no_table(const cohort_train_options *o) {
                                        : co_table_source_option(&o->source);
   if (!option) option = co_table_joins_option(&o->tables);
   if (!option) return CO_OK;
-  co_status status =
-      co_fail(CO_ERR_USAGE, "%s is for a raw table as --dataset; a dataset.h5 has its own", option);
-  co_hint("give --dataset TABLE.csv, or leave %s out", option);
-  return status;
+  return co_table_refuse_option(option, o->dataset);
 }
 
 // The run's folder, as a session would choose it.

@@ -129,8 +129,8 @@ static co_status observe_layers(co_parity *p) {
 
 static co_status open_sides(co_parity *p) {
   co_backend *backend;
-  CO_RETURN_IF_FAILED(
-      co_open_backend(&backend, p->ctx, p->options->device, p->options->threads, p->precision));
+  CO_RETURN_IF_FAILED(co_open_backend(&backend, p->ctx, p->options->device, p->options->threads,
+                                      p->precision, NULL));
   CO_RETURN_IF_FAILED(co_parity_side_start(&p->device, p, backend, CO_F32));
   CO_RETURN_IF_FAILED(co_parity_side_plan(&p->device, p, CO_PARITY_AS_USED));
   CO_RETURN_IF_FAILED(observe_layers(p));

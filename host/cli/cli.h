@@ -79,8 +79,10 @@ co_status cli_show_version(cli_job *cli);
 // ---- library.c ---------------------------------------------------------------------------------
 // A library context that logs, shows progress and stops as this job does.
 co_status cli_library_open(cohort_context **out, cli_job *cli);
-// Takes over a result (and frees it): text, document and errors. Gives the status to return.
-co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *result);
+// Takes over what a call came to: the result's text, document and errors. Frees it (NULL: there is none)
+// and the context; gives the status to return.
+co_status cli_library_end(cli_job *cli, cohort_context *context, cohort_status status,
+                          cohort_result *result);
 co_status cli_library_config(cohort_config *out, cli_job *cli, const cli_common *common);
 
 // ---- epoch_table.c -----------------------------------------------------------------------------

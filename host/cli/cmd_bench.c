@@ -40,9 +40,7 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(cli_library_config(&request.config, cli, &o->common));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_status status = cohort_bench(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_bench = {

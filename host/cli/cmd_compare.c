@@ -44,9 +44,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .seed = o->common.seed == CLI_UNSET ? 0 : (uint64_t)o->common.seed,
       .csv = o->csv};
   cohort_status status = cohort_compare(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_compare = {

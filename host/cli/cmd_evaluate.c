@@ -53,6 +53,7 @@ static const cli_option options[] = {
      .minimum = 0,
      .maximum = 1000000},
     CLI_ROW_BATCH_SIZE(cli_evaluate_options, "rows at a time"),
+    CLI_ROWS_AUTOTUNE(cli_evaluate_options, "auto"),
     CLI_ROW_WORKERS(cli_evaluate_options),
     {.name = NULL},
 };
@@ -61,6 +62,8 @@ static co_status run(cli_job *cli, const void *options_) {
   const cli_evaluate_options *o = options_;
   cohort_context *context;
   cohort_result *result = NULL;
+  const char *cache;
+  CO_RETURN_IF_FAILED(cli_autotune_cache(&cache, cli, &o->autotune));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_evaluate_options request = {
       .model = o->models.item[0],
@@ -74,6 +77,8 @@ static co_status run(cli_job *cli, const void *options_) {
       .device = o->common.device,
       .precision = o->common.precision,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
+      .autotune = o->autotune.when,
+      .autotune_cache = cache,
       .workers = (int)o->workers,
       .batch_size = o->batch_size == CLI_UNSET ? 0 : o->batch_size,
       .draws = o->draws == CLI_UNSET ? 0
@@ -87,9 +92,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .require = o->requirements.item,
       .require_count = o->requirements.count};
   cohort_status status = cohort_evaluate(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_evaluate = {

@@ -54,6 +54,7 @@ static const cli_option options[] = {
      .doc = "every run begins with these weights, where name and shape agree",
      .aliases = "model-load-path weights -mlp"},
     CLI_ROW_PLACEMENT(cli_experiment_options),
+    CLI_ROWS_AUTOTUNE(cli_experiment_options, "auto"),
     CLI_ROW_WORKERS(cli_experiment_options),
     {.name = NULL},
 };
@@ -62,6 +63,8 @@ static co_status run(cli_job *cli, const void *options_) {
   const cli_experiment_options *o = options_;
   cohort_context *context;
   cohort_result *result = NULL;
+  const char *cache;
+  CO_RETURN_IF_FAILED(cli_autotune_cache(&cache, cli, &o->autotune));
   cohort_config config;
   CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
@@ -81,11 +84,11 @@ static co_status run(cli_job *cli, const void *options_) {
       .precision = o->common.precision,
       .command = cli->command,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
+      .autotune = o->autotune.when,
+      .autotune_cache = cache,
       .workers = (int)o->workers};
   cohort_status status = cohort_experiment(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_experiment = {

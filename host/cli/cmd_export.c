@@ -25,9 +25,7 @@ static co_status run(cli_job *cli, const void *options_) {
                                          .output = o->output,
                                          .force = o->common.force};
   cohort_status status = cohort_export(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_export = {

@@ -12,9 +12,7 @@ static co_status describe(cli_job *cli, const char *topic) {
     cohort_context_free(context);
     return cli_verb_unknown(topic);
   }
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 static co_status run(cli_job *cli, const void *options) {

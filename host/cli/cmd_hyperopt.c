@@ -82,6 +82,7 @@ static const cli_option options[] = {
      .doc = "run: each trial begins with these weights, where name and shape agree",
      .aliases = "model-load-path weights -mlp"},
     CLI_ROW_PLACEMENT(cli_hyperopt_options),
+    CLI_ROWS_AUTOTUNE(cli_hyperopt_options, "off"),
     {.name = "workers",
      .kind = CLI_INT,
      .offset = AT(workers),
@@ -100,6 +101,8 @@ static int64_t given(int64_t value) {
 static cohort_status search(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                             double max_seconds, cohort_result **result) {
   cohort_config config;
+  const char *cache;
+  CO_RETURN_IF_FAILED(cli_autotune_cache(&cache, cli, &o->autotune));
   CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   const cohort_hyperopt_run_options request = {
       .config = config,
@@ -112,6 +115,8 @@ static cohort_status search(cli_job *cli, cohort_context *context, const cli_hyp
       .device = o->common.device,
       .placement = o->placement,
       .command = cli->command,
+      .autotune = o->autotune.when,
+      .autotune_cache = cache,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
       .workers = (int)o->workers,
       .max_seconds = max_seconds,
@@ -123,6 +128,8 @@ static cohort_status search(cli_job *cli, cohort_context *context, const cli_hyp
 
 static cohort_status confirm(cli_job *cli, cohort_context *context, const cli_hyperopt_options *o,
                              cohort_result **result) {
+  const char *cache;
+  CO_RETURN_IF_FAILED(cli_autotune_cache(&cache, cli, &o->autotune));
   const cohort_hyperopt_confirm_options request = {.study = o->operands.item[1],
                                                    .name = o->name,
                                                    .dataset = o->dataset,
@@ -132,6 +139,8 @@ static cohort_status confirm(cli_job *cli, cohort_context *context, const cli_hy
                                                    .device = o->common.device,
                                                    .placement = o->placement,
                                                    .command = cli->command,
+                                                   .autotune = o->autotune.when,
+                                                   .autotune_cache = cache,
                                                    .workers = (int)o->workers};
   return cohort_hyperopt_confirm(context, &request, result);
 }
@@ -243,9 +252,7 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_status status =
       a->run ? a->run(cli, context, o, &result) : search(cli, context, o, max_seconds, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_hyperopt = {
@@ -263,6 +270,9 @@ const cli_verb cli_verb_hyperopt = {
         "weights that trainer.validation_metric chose. The test split is never opened.\n"
         "Each trial is a run in STUDY.trials, over one dataset in memory. The same study, seed\n"
         "and --n-trials have the same trials and the same best model, whatever --n-jobs is.\n"
+        "On a GPU trials compute in the libraries' first ways; --autotune auto takes the cache's, "
+        "and\n"
+        "times what it lacks, by which two trials at once may choose differently.\n"
         "A study that was stopped or killed goes on with the same command, exactly; what was\n"
         "done is kept, and with more --n-trials there are more; --retry-failed gives those that\n"
         "have failed another chance, in their place. Of another config, dataset or\n"

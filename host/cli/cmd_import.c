@@ -450,9 +450,7 @@ static co_status run(cli_job *cli, const void *options_) {
                              ? import_csv(context, o, skip_lines, &result)
                          : format == IMAGES ? cli_import_images(context, o, &result)
                                             : cli_import_events(context, o, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_import = {

@@ -53,9 +53,8 @@ static co_status run(cli_job *cli, const void *options_) {
                                         .output = output,
                                         .force = o->common.force};
   cohort_status status = cohort_init_config(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
+  co_status taken = cli_library_end(cli, context, status, result);
   if (output) cli->text.length = 0; // it went into the file
-  cohort_context_free(context);
   return taken;
 }
 

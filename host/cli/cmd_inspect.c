@@ -7,9 +7,7 @@ static co_status run(cli_job *cli, const void *options_) {
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_status status = cohort_inspect(context, o->files.item[0], &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_inspect = {

@@ -13,9 +13,7 @@ static co_status run(cli_job *cli, const void *options) {
   (void)options;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_status status = cohort_schema(context, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_schema = {

@@ -53,9 +53,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
       .workers = (int)o->workers};
   cohort_status status = cohort_similar(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_similar = {

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/cli/environment.h"
 #include "host/cli/verbs.h"
 
 #define AT(member) offsetof(cli_train_options, member)
@@ -64,17 +63,7 @@ static const cli_option options[] = {
      .offset = AT(refit),
      .doc = "then train on validation rows, too, as long as was best; ship that"},
     CLI_ROW_PLACEMENT(cli_train_options),
-    {.name = "autotune",
-     .kind = CLI_TEXT,
-     .offset = AT(autotune),
-     .value = "WHEN",
-     .doc = "on a GPU, time its libraries' ways and take the fastest: auto, again or off",
-     .fallback = "auto"},
-    {.name = "autotune-cache",
-     .kind = CLI_TEXT,
-     .offset = AT(autotune_cache),
-     .value = "FILE",
-     .doc = "where they are kept; by default autotune.tsv in ~/.cache/cohort"},
+    CLI_ROWS_AUTOTUNE(cli_train_options, "auto"),
     {.name = "eager",
      .kind = CLI_FLAG,
      .offset = AT(eager),
@@ -168,8 +157,8 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(check_one(o));
   CO_RETURN_IF_FAILED(read_batches(o->fast_dev_run, &batches));
   if (o->max_time) CO_RETURN_IF_FAILED(cli_read_time(o->max_time, &max_seconds));
-  const char *cache = o->autotune_cache;
-  if (!cache) CO_RETURN_IF_FAILED(cli_cache_file(&cache, cli->arena, "autotune.tsv"));
+  const char *cache;
+  CO_RETURN_IF_FAILED(cli_autotune_cache(&cache, cli, &o->autotune));
   CO_RETURN_IF_FAILED(cli_library_config(&config, cli, &o->common));
   CO_RETURN_IF_FAILED(add_overfit(&config, cli, o->overfit_batches));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
@@ -188,7 +177,7 @@ static co_status run(cli_job *cli, const void *options_) {
                                   .init_from = o->init_from,
                                   .device = o->common.device,
                                   .placement = o->placement,
-                                  .autotune = o->autotune,
+                                  .autotune = o->autotune.when,
                                   .autotune_cache = cache,
                                   .precision = o->common.precision,
                                   .command = cli->command,
@@ -205,9 +194,7 @@ static co_status run(cli_job *cli, const void *options_) {
                              ? cohort_find_learning_rate(context, &request, &result)
                          : o->find_batch_size ? cohort_find_batch_size(context, &request, &result)
                                               : cohort_train(context, &request, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_train = {

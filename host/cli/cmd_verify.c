@@ -146,9 +146,7 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_status status = strcmp(property, "parity") == 0 ? verify_parity(cli, context, o, &result)
                                                          : verify_runs(cli, context, o, &result);
-  co_status taken = cli_library_take(cli, status, result);
-  cohort_context_free(context);
-  return taken;
+  return cli_library_end(cli, context, status, result);
 }
 
 const cli_verb cli_verb_verify = {

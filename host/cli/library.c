@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/cli/cli.h"
+#include "host/cli/environment.h"
 #include "host/cli/signal.h"
 #include "host/cli/verbs.h"
 
@@ -48,6 +49,11 @@ cohort_source_options cli_source_options(const cli_source *s) {
                                  .temporary_folder = folder && *folder ? folder : NULL};
 }
 
+co_status cli_autotune_cache(const char **out, cli_job *cli, const cli_autotune *autotune) {
+  *out = autotune->cache;
+  return *out ? CO_OK : cli_cache_file(out, cli->arena, "autotune.tsv");
+}
+
 cohort_tables cli_joined_tables(const cli_tables *t) {
   return (cohort_tables){.joins = t->joins.item,
                          .join_count = t->joins.count,
@@ -88,7 +94,7 @@ static co_status take_errors(cli_job *cli, const cohort_result *result) {
   return CO_OK;
 }
 
-co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *result) {
+static co_status take(cli_job *cli, cohort_status status, cohort_result *result) {
   if (!result) return (co_status)status;
   co_status taken = take_errors(cli, result);
   const char *text = cohort_result_text(result);
@@ -97,6 +103,13 @@ co_status cli_library_take(cli_job *cli, cohort_status status, cohort_result *re
   cohort_result_free(result);
   if (taken != CO_OK || !cli->document) return CO_ERR_MEMORY;
   return status > 128 && status != CO_KILLED ? CO_INTERRUPTED : (co_status)status;
+}
+
+co_status cli_library_end(cli_job *cli, cohort_context *context, cohort_status status,
+                          cohort_result *result) {
+  co_status taken = take(cli, status, result);
+  cohort_context_free(context);
+  return taken;
 }
 
 co_status cli_library_config(cohort_config *out, cli_job *cli, const cli_common *common) {

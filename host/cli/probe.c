@@ -76,11 +76,18 @@ static int send_error(const cohort_result *result, cohort_status status) {
   return status;
 }
 
+// The other may have ended before this one asked to end with it: nothing holds the pipe's other end.
+static bool nobody_waits(void) {
+  struct pollfd out = {.fd = STDOUT_FILENO};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 int cli_probe_serve(const char *path) {
   cohort_context *context;
   cohort_result *result = NULL;
   const cohort_context_options options = {.threads = 1, .log_level = COHORT_LOG_ERROR};
   prctl(PR_SET_PDEATHSIG, SIGKILL); // a signal may end the other without a last word
+  if (nobody_waits()) return (cohort_status)CO_INTERRUPTED;
   bound_resources(path);
   cohort_status status = cohort_context_create(&context, &options);
   if (status) return status;

@@ -37,6 +37,12 @@ typedef struct cli_source {
 } cli_source;
 cohort_source_options cli_source_options(const cli_source *source);
 
+// Of ways in which a GPU's libraries compute.
+typedef struct cli_autotune {
+  const char *when, *cache; // NULL = the user's
+} cli_autotune;
+co_status cli_autotune_cache(const char **out, cli_job *cli, const cli_autotune *autotune);
+
 // Tables that are joined to it.
 typedef struct cli_tables {
   cli_list joins, carried, sources;
@@ -87,7 +93,7 @@ typedef struct cli_train_options {
   const char *init_from;                               // NULL = no
   const char *resume; // NULL = no, "" = what is in the run directory, "auto", else a run or file
   const char *placement;
-  const char *autotune, *autotune_cache;
+  cli_autotune autotune;
   int64_t workers;
   bool eager, refit, profile, find_learning_rate, find_batch_size;
   const char *fast_dev_run; // NULL = no, "" = one batch, else how many
@@ -105,6 +111,7 @@ typedef struct cli_experiment_options {
   const char *folds;
   const char *run_dir, *output_directory, *experiment, *resume; // as for training
   const char *placement, *init_from;
+  cli_autotune autotune;
   int64_t workers;
 } cli_experiment_options;
 
@@ -115,6 +122,7 @@ typedef struct cli_hyperopt_options {
   const char *output;  // run: the study; best: a config
   const char *name, *placement, *max_time, *init_from;
   int64_t trials, jobs, k_fold, seeds, top, trial; // CLI_UNSET = not given
+  cli_autotune autotune;
   int64_t workers;
   bool retry_failed, follow;
 } cli_hyperopt_options;
@@ -126,6 +134,7 @@ typedef struct cli_evaluate_options {
   cli_list requirements; // "accuracy>=0.9"
   int64_t batch_size;    // CLI_UNSET = the model's
   int64_t workers, draws;
+  cli_autotune autotune;
   cli_source source;
   cli_list sources;
   const char *by;
@@ -138,6 +147,7 @@ typedef struct cli_predict_options {
   cli_list models;
   const char *ensemble, *temporary_folder, *dataset, *split, *output, *key;
   bool calibrated, exclude_seen;
+  cli_autotune autotune;
   int64_t batch_size; // CLI_UNSET = the model's
   int64_t workers;
   cli_source source;
@@ -319,6 +329,18 @@ typedef struct cli_help_options {
     .value = "WHERE",                                                                              \
     .doc = "where a GPU reads rows: device (its memory) or host (with each batch)",                \
     .fallback = "auto"                                                                             \
+  }
+// Of verbs that compute on a GPU; `autotune` is a cli_autotune.
+#define CLI_ROWS_AUTOTUNE(struct_, fallback_)                                                      \
+  {.name = "autotune",                                                                             \
+   .kind = CLI_TEXT,                                                                               \
+   .offset = offsetof(struct_, autotune.when),                                                     \
+   .value = "WHEN",                                                                                \
+   .doc = "on a GPU, time its libraries' ways and take the fastest: auto, again or off",           \
+   .fallback = fallback_},                                                                         \
+  {                                                                                                \
+    .name = "autotune-cache", .kind = CLI_TEXT, .offset = offsetof(struct_, autotune.cache),       \
+    .value = "FILE", .doc = "where they are kept; by default autotune.tsv in ~/.cache/cohort"      \
   }
 // Of verbs that read what a model scores: several tables, or a log as of a day.
 #define CLI_ROWS_EVENTS(struct_)                                                                   \

@@ -147,6 +147,10 @@ void co_context_set_log(co_context *ctx, co_log_level level, co_log_sink sink, v
   pthread_mutex_unlock(&ctx->log_mutex);
 }
 
+co_log_level co_context_set_level(co_context *ctx, co_log_level level) {
+  return (co_log_level)atomic_exchange(&ctx->level, (int)level);
+}
+
 // Kept outside the counted memory: a warning must neither fail nor look like a leak.
 static void keep_warning(co_context *ctx, const char *text) {
   if (ctx->warnings < MAX_WARNINGS) {

@@ -62,6 +62,8 @@ int co_context_thread_limit(const co_context *ctx); // 0 = none
 const char *co_context_limit_why(const co_context *ctx);
 int co_context_standard_output(const co_context *ctx);
 void co_context_set_log(co_context *ctx, co_log_level level, co_log_sink sink, void *user);
+// From now on lines of higher levels go nowhere; gives the level before.
+co_log_level co_context_set_level(co_context *ctx, co_log_level level);
 
 // Asked before the HDF5 library parses a file that has no checksum of its own: a damaged one can
 // crash the library or keep it busy for ever, so whoever can lets another process read the file

@@ -23,7 +23,8 @@ struct co_choices {
   co_arena *arena;
   choice *all;
   int64_t count, room;
-  bool again, as_told;
+  bool again;
+  co_run_choices run;
   co_op_ways ways;
 };
 
@@ -61,6 +62,12 @@ static co_status chosen_elsewhere(const choice *c, const char *machine) {
   return status;
 }
 
+// As it is given out.
+static co_op_chosen source_of(const co_choices *choices, const choice *c) {
+  if (c->source != CO_CHOSEN_PINNED || choices->run == CO_RUN_PINS) return c->source;
+  return choices->run == CO_RUN_TELLS ? c->chosen : CO_CHOSEN_CACHED;
+}
+
 // A run's own come first; of several the latest.
 static co_status find(void *user, const char *machine, const char *operation, const char **way,
                       co_op_chosen *chosen) {
@@ -72,10 +79,13 @@ static co_status find(void *user, const char *machine, const char *operation, co
     bool read = c->source == CO_CHOSEN_CACHED || c->source == CO_CHOSEN_PINNED;
     if (!is_of(c, NULL, operation) || (read && choices->again)) continue;
     if (c->source == CO_CHOSEN_PINNED) {
-      if (machine && strcmp(c->machine, machine) != 0) return chosen_elsewhere(c, machine);
-      *way = c->way;
-      *chosen = choices->as_told ? c->chosen : CO_CHOSEN_PINNED;
-      return CO_OK;
+      if (is_of(c, machine, operation)) {
+        *way = c->way;
+        *chosen = source_of(choices, c);
+        return CO_OK;
+      }
+      if (choices->run == CO_RUN_PINS) return chosen_elsewhere(c, machine);
+      continue;
     }
     bool timed = c->source == CO_CHOSEN_CACHED || c->source == CO_CHOSEN_TUNED;
     if (!other && timed && is_of(c, machine, operation)) other = c;
@@ -112,7 +122,9 @@ static co_status keep(void *user, const char *machine, const char *operation, co
   choice *c;
   for (int64_t i = choices->count - 1; i >= 0; i--) {
     c = &choices->all[i];
-    if (!is_of(c, machine, operation) || c->source != chosen || strcmp(c->way, way) != 0) continue;
+    if (!is_of(c, machine, operation) || source_of(choices, c) != chosen ||
+        strcmp(c->way, way) != 0)
+      continue;
     c->taken = true;
     return CO_OK;
   }
@@ -214,13 +226,34 @@ co_status co_choices_read_cache(co_choices *choices, const char *path) {
   return CO_OK;
 }
 
-co_status co_choices_read_run(co_choices *choices, const char *path, bool as_told) {
-  choices->as_told = as_told;
+co_status co_choices_read_run(co_choices *choices, const char *path, co_run_choices as) {
+  choices->run = as;
   co_status status = read_choices(choices, path, CO_CHOSEN_PINNED);
   if (status == CO_ERR_MODEL)
     co_hint("choose anew with --autotune again, or compute in the libraries' first ways with "
-            "--autotune off: the run's bytes may then differ from those of a run never stopped");
+            "--autotune off: results may then differ in their last digits");
   return status;
+}
+
+static co_status read_files(co_choices *choices, const co_choices_request *request, bool pins) {
+  if (!pins && request->cache) CO_RETURN_IF_FAILED(co_choices_read_cache(choices, request->cache));
+  if (!request->run || choices->again) return CO_OK;
+  char *path = co_path_join(choices->ctx, request->run, CO_RUN_CHOICES);
+  if (!path) return CO_ERR_MEMORY;
+  co_status status = co_choices_read_run(choices, path, pins ? CO_RUN_PINS : CO_RUN_OFFERS);
+  co_free(choices->ctx, path);
+  return status;
+}
+
+co_status co_choices_open(co_choices **out, co_context *ctx, const co_choices_request *request) {
+  co_autotune mode = CO_AUTOTUNE_OFF;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(co_autotune_parse(&mode, request->when));
+  if (mode == CO_AUTOTUNE_OFF) return CO_OK;
+  const bool pins = request->goes_on && mode == CO_AUTOTUNE_AUTO;
+  CO_RETURN_IF_FAILED(
+      co_choices_create(out, ctx, pins ? 0 : CO_AUTOTUNE_SECONDS, mode == CO_AUTOTUNE_AGAIN));
+  return read_files(*out, request, pins);
 }
 
 // Whether it is superseded by a later one.
@@ -265,4 +298,21 @@ co_status co_choices_write_cache(const co_choices *choices, const char *path) {
   co_free(choices->ctx, folder);
   co_text_free(&text);
   return status;
+}
+
+void co_choices_save(const co_choices *choices, const char *cache) {
+  static const co_op_chosen kinds[] = {CO_CHOSEN_TUNED, CO_CHOSEN_CACHED, CO_CHOSEN_PINNED,
+                                       CO_CHOSEN_HEURISTIC};
+  long long counts[4], all = 0;
+  for (int i = 0; i < 4; i++)
+    all += counts[i] = choices ? (long long)co_choices_count(choices, kinds[i]) : 0;
+  if (!all) return;
+  co_log(choices->ctx, CO_LOG_INFO, "autotune",
+         "of %lld operations of the GPU's libraries %lld were timed, %lld are from the cache, %lld "
+         "from the run, and %lld in the libraries' first way",
+         all, counts[0], counts[1], counts[2], counts[3]);
+  if (!cache || co_choices_write_cache(choices, cache) == CO_OK) return;
+  co_log(choices->ctx, CO_LOG_WARN, "autotune", "the next time they are timed anew: %s",
+         co_error_last()->message);
+  co_error_clear();
 }

@@ -26,11 +26,26 @@ typedef struct co_choices co_choices;
 // `seconds`: how long timing may take. `again`: what is read counts for nothing but to be written anew.
 co_status co_choices_create(co_choices **out, co_context *ctx, double seconds, bool again);
 void co_choices_free(co_choices *choices); // NULL is legal
+
+// A run's, in its folder.
+#define CO_RUN_CHOICES "autotune.tsv"
+typedef enum co_run_choices {
+  CO_RUN_PINS,  // it goes on: these and no others, CO_CHOSEN_PINNED
+  CO_RUN_TELLS, // as they were chosen then, to plan with
+  CO_RUN_OFFERS // its model is used: these before the cache's, where device and library are the same
+} co_run_choices;
 // Adds what a file tells, where there is one. A cache that cannot be read is left out with a warning: it
-// can be made again. What a run tells is CO_CHOSEN_PINNED, or (`as_told`) as it was chosen then; what
-// cannot be read there is CO_ERR_MODEL.
+// can be made again. What cannot be read of a run is CO_ERR_MODEL.
 co_status co_choices_read_cache(co_choices *choices, const char *path);
-co_status co_choices_read_run(co_choices *choices, const char *path, bool as_told);
+co_status co_choices_read_run(co_choices *choices, const char *path, co_run_choices as);
+// As a verb is asked for them: none (*out is NULL) with "off".
+typedef struct co_choices_request {
+  const char *when;  // cohort_train_options.autotune
+  const char *cache; // a file, or NULL
+  const char *run;   // a folder, or NULL: what it has chosen comes before the cache
+  bool goes_on;      // that run: with "auto" nothing else counts, and nothing is timed
+} co_choices_request;
+co_status co_choices_open(co_choices **out, co_context *ctx, const co_choices_request *request);
 // For co_backend_options; as long as `choices`.
 const co_op_ways *co_choices_ways(const co_choices *choices);
 
@@ -40,6 +55,8 @@ int64_t co_choices_count(const co_choices *choices, co_op_chosen chosen);
 void co_choices_render_run(const co_choices *choices, co_text *out);
 // The cache's and those that were timed now; nothing is written where none was.
 co_status co_choices_write_cache(const co_choices *choices, const char *path);
+// The same, with the counts in the log; of a cache that cannot be written only a warning. NULL is legal.
+void co_choices_save(const co_choices *choices, const char *cache);
 
 #ifdef __cplusplus
 }

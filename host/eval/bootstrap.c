@@ -110,7 +110,7 @@ co_status co_bootstrap(co_interval *out, co_measured *measured,
   co_paired *found = co_alloc(measured->ctx, (size_t)(count + 1) * sizeof *found);
   co_status status = found ? run(found, measured, NULL, metrics, count, options) : CO_ERR_MEMORY;
   for (int64_t k = 0; status == CO_OK && k < count; k++)
-    out[k] = found[k].interval;
+    out[k] = metrics[k]->deviation ? (co_interval){NAN, NAN} : found[k].interval;
   co_free(measured->ctx, found);
   return status;
 }

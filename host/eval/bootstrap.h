@@ -22,7 +22,8 @@ typedef struct co_bootstrap_options {
   const co_watch *watch; // may stop it (CO_INTERRUPTED); may be NULL
 } co_bootstrap_options;
 
-// The middle 95 %; NaN where fewer than half of the draws have a value (one class only, say).
+// The middle 95 %; NaN where fewer than half of the draws have a value (one class only, say), and of
+// the metrics that are deviations (co_metric_class).
 typedef struct co_interval {
   double low, high;
 } co_interval;

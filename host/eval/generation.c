@@ -40,7 +40,7 @@ static co_status create_program(co_generation *g, const co_predictor_options *op
   CO_RETURN_IF_FAILED(co_graph_part(&g->graph, g->model->network, &generator->noise, 1,
                                     &generator->image, 1, false));
   CO_RETURN_IF_FAILED(
-      co_open_backend(&g->backend, g->ctx, options->device, options->threads, precision));
+      co_open_backend(&g->backend, g->ctx, options->device, options->threads, precision, NULL));
   const co_program_options program = {.evaluation_classes = &shape,
                                       .evaluation_class_count = 1,
                                       .evaluation_mode = CO_MODE_INFER,

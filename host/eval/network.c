@@ -23,6 +23,7 @@ typedef struct network {
   char *path;
   co_model *model;
   co_backend *backend;
+  co_choices *choices; // of ways to compute operations, NULL = none are made
 } network;
 
 // ---- running -----------------------------------------------------------------------------------
@@ -34,13 +35,18 @@ typedef struct running {
   co_unseen unseen; // where seen items are excluded
   bool done;        // all is submitted
   int64_t rows, of;
+  int64_t submitted; // rows
 } running;
 
 static co_status submit(running *r) {
   co_queued_submission *item;
-  CO_RETURN_IF_FAILED(
-      co_submission_queue_take(&r->queue, co_program_submission_limit(r->n->program, true), &item));
+  const int64_t batches = (r->of - r->submitted + r->n->rows - 1) / r->n->rows;
+  CO_RETURN_IF_FAILED(co_submission_queue_take(
+      &r->queue, co_program_submission_size(r->n->program, true, batches > 0 ? batches : 1),
+      &item));
   r->done = !item;
+  for (int64_t i = 0; item && i < item->count; i++)
+    r->submitted += item->views[i].valid;
   return item ? co_program_submit_evaluation(r->n->program, &item->views[0].shape, item->count,
                                              item->batches)
               : CO_OK;
@@ -129,6 +135,7 @@ static void close_network(co_predictor *predictor) {
     co_resident_free(n->resident);
     n->backend->api->free(n->backend);
   }
+  co_choices_free(n->choices);
   if (n->arena) {
     co_estimator_free(n->estimator);
     co_model_free(n->model);
@@ -185,7 +192,7 @@ static co_status create_program(network *n, const co_predictor_options *options,
   co_shape_class classes[CO_MAX_LENGTHS];
   int64_t class_count = 0;
   CO_RETURN_IF_FAILED(
-      co_open_backend(&n->backend, ctx, options->device, options->threads, precision));
+      co_open_backend(&n->backend, ctx, options->device, options->threads, precision, n->choices));
   co_shape_classes_add(n->model, n->rows, classes, &class_count);
   const co_program_options program = {.evaluation_classes = classes,
                                       .evaluation_class_count = class_count,
@@ -201,9 +208,35 @@ static co_status create_program(network *n, const co_predictor_options *options,
   return CO_OK;
 }
 
+// The folder of the run that a model file is of: its own, or that above its checkpoints.
+static char *run_of(const char *path, co_context *ctx) {
+  char *slash, *folder = co_strdup(ctx, path);
+  if (!folder) return NULL;
+  if (!(slash = strrchr(folder, '/'))) {
+    co_free(ctx, folder);
+    return co_strdup(ctx, ".");
+  }
+  *slash = '\0';
+  slash = strrchr(folder, '/');
+  if (slash && strcmp(slash, "/checkpoints") == 0) *slash = '\0';
+  return folder;
+}
+
+static co_status choose_ways(network *n, const co_predictor_options *options) {
+  char *run = run_of(n->path, n->base.ctx);
+  const co_choices_request request = {
+      .when = options->autotune, .cache = options->autotune_cache, .run = run};
+  if (!run) return CO_ERR_MEMORY;
+  co_status status = co_choices_open(&n->choices, n->base.ctx, &request);
+  co_free(n->base.ctx, run);
+  return status;
+}
+
 static co_status open_program(network *n, const co_predictor_options *options,
                               co_precision precision) {
+  CO_RETURN_IF_FAILED(choose_ways(n, options));
   CO_RETURN_IF_FAILED(create_program(n, options, precision));
+  co_choices_save(n->choices, options->autotune_cache);
   CO_RETURN_IF_FAILED(co_resident_load(n->resident, n->program, NULL));
   return co_model_file_read_weights(n->base.ctx, n->path, co_program_store(n->program), false);
 }

@@ -12,9 +12,10 @@ co_status co_check_batch_size(int64_t rows) {
 }
 
 co_status co_open_backend(co_backend **out, co_context *ctx, const char *device, int threads,
-                          co_precision precision) {
+                          co_precision precision, const co_choices *choices) {
   const co_backend_options options = {.threads = threads,
-                                      .strict_f32 = precision == CO_PRECISION_F32};
+                                      .strict_f32 = precision == CO_PRECISION_F32,
+                                      .ways = co_choices_ways(choices)};
   return co_backend_open_device(out, ctx, device, &options);
 }
 

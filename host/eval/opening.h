@@ -5,6 +5,7 @@
 
 #include "datasets/dataset.h"
 #include "host/config/config.h"
+#include "host/device/choices.h"
 #include "host/device/precision.h"
 #include "host/persist/model_file.h"
 #include "kernels/backend.h"
@@ -17,9 +18,10 @@ co_status co_check_batch_size(int64_t rows);
 co_status co_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file *file,
                                const char *key, int64_t fallback);
 
-// Opens a backend by device name; what is not there is CO_ERR_DEVICE.
+// Opens a backend by device name; what is not there is CO_ERR_DEVICE. `choices`, of ways in which a GPU's
+// libraries compute, live as long as it; NULL = their first.
 co_status co_open_backend(co_backend **out, co_context *ctx, const char *device, int threads,
-                          co_precision precision);
+                          co_precision precision, const co_choices *choices);
 // The precision that an option asks for; NULL = `*precision` as it is.
 co_status co_choose_precision(co_precision *precision, const char *asked);
 

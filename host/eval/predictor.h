@@ -52,6 +52,8 @@ typedef struct co_predictor_options {
   int64_t batch_size; // 0 = as the model was trained with
   bool evaluate;      // rows have targets
   bool scores;        // scores are wanted, too
+  // As cohort_evaluate_options has them.
+  const char *autotune, *autotune_cache;
 } co_predictor_options;
 co_status co_predictor_open(co_predictor **out, co_context *ctx,
                             const co_predictor_options *options);

@@ -80,8 +80,9 @@ void co_program_visit_times(const co_program *program, co_time_visitor *visit, v
 // before the submission returns.
 
 enum {
-  CO_SUBMISSION_STEPS = 8, // at most, in one submission
-  CO_SUBMISSION_DEPTH = 3  // submissions in flight, at most (on devices that work beside the host)
+  CO_SUBMISSION_STEPS = 32,    // at most, in one submission
+  CO_SUBMISSION_STEPS_FEW = 8, // where the limit is above, these are recorded, too
+  CO_SUBMISSION_DEPTH = 3 // submissions in flight, at most (on devices that work beside the host)
 };
 
 // One effective batch: an address in host memory per graph input (NULL where the phase's losses do
@@ -98,7 +99,10 @@ const co_staging_layout *co_program_staging(const co_program *program, bool eval
 void co_program_fix_input(co_program *program, int64_t section_input, const void *address);
 int64_t co_program_submission_limit(const co_program *program,
                                     bool evaluation); // steps of one
-int co_program_depth(const co_program *program);      // submissions that may be in flight
+// Of so many steps in a row, how many one submission takes best: as many as are recorded together, else a
+// power of two, so that there are few sizes.
+int64_t co_program_submission_size(const co_program *program, bool evaluation, int64_t steps);
+int co_program_depth(const co_program *program); // submissions that may be in flight
 
 // `count` effective batches, all of `shape` (one of the classes), through a phase. Of `steps` the
 // caller fills seed, step, epoch, learning_rate and inv_norm; the rest is filled here.

@@ -17,6 +17,19 @@ int64_t co_program_submission_limit(const co_program *program, bool evaluation) 
   return program->submission_limit[evaluation];
 }
 
+// Graphs are recorded of one step, of a few and of as many as fit, and of no other numbers.
+static bool is_recorded(const co_program *program, bool evaluation, int64_t count) {
+  int64_t limit = program->submission_limit[evaluation];
+  return count == 1 || count == limit || (count == CO_SUBMISSION_STEPS_FEW && count < limit);
+}
+
+int64_t co_program_submission_size(const co_program *program, bool evaluation, int64_t steps) {
+  int64_t size = program->submission_limit[evaluation];
+  while (size > steps)
+    size = size > CO_SUBMISSION_STEPS_FEW ? CO_SUBMISSION_STEPS_FEW : size / 2;
+  return size;
+}
+
 int co_program_depth(const co_program *program) {
   return program->depth;
 }
@@ -283,8 +296,7 @@ static co_status run_together(co_program *program, co_submission *submission,
   return fetch_steps(program, submission, 0, submission->count);
 }
 
-// Graphs are recorded of one step and of as many as fit, and no others: those in between are steps
-// one after another, each in the first place.
+// What is not recorded together: steps one after another, each in the first place.
 static co_status run_one_by_one(co_program *program, co_submission *submission,
                                 const co_program_batch *batches, const co_step *steps) {
   co_backend *backend = program->backend;
@@ -305,8 +317,8 @@ static co_status run_one_by_one(co_program *program, co_submission *submission,
 static co_status submit_to_device(co_program *program, co_submission *submission,
                                   const co_program_batch *batches, const co_step *steps) {
   bool evaluation = submission->phase == CO_EVALUATION;
-  bool full = submission->count == 1 || submission->count == program->submission_limit[evaluation];
-  if (full || !may_capture(program) || !is_known(program, submission))
+  bool together = is_recorded(program, evaluation, submission->count);
+  if (together || !may_capture(program) || !is_known(program, submission))
     CO_RETURN_IF_FAILED(run_together(program, submission, batches, steps));
   else
     CO_RETURN_IF_FAILED(run_one_by_one(program, submission, batches, steps));

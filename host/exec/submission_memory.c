@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The memory of submissions, and how much one may hold.
+#include <math.h>
+
 #include "host/exec/program_private.h"
 
 enum { SUBMISSION_BYTES = 4 << 20 }; // staged for one submission with several steps
-// Worth of work that makes a submission's own cost vanish: more in one would only delay stopping.
-static const double submission_flops = 32e9;
+// Of work in one submission: its own cost vanishes beside that, and a stop, which waits for those in flight
+// (CO_SUBMISSION_DEPTH), is not delayed by more than a few times as much. How long a step takes is guessed
+// from what a large GPU does at the least; nothing but the number of steps depends on it.
+static const double submission_seconds = 8e-3, flops_per_second = 20e12, bytes_per_second = 1.5e12,
+                    launch_seconds = 2e-6;
 
 // ---- staging -----------------------------------------------------------------------------------
 
@@ -68,25 +73,30 @@ static size_t most_staged_bytes(const co_program *program, bool evaluation) {
 
 // ---- limits ------------------------------------------------------------------------------------
 
-// Of the micro-batches of one effective batch.
-static double class_flops(const co_program *program, int64_t phase, const co_shape_class *shape) {
-  const co_staging_layout *layout = &program->layouts[0];
-  co_shape_class micro = *shape;
-  micro.rows = co_staging_part_rows(layout, shape->rows, 0);
-  return (double)co_phase_find_unit(&program->phases[phase], &micro, false)->plan->flops *
-         (double)co_staging_parts(layout, shape->rows);
+static double seconds_of_plan(const co_plan *plan) {
+  return (double)plan->flops / flops_per_second + (double)co_plan_traffic(plan) / bytes_per_second +
+         (double)co_plan_launches(plan) * launch_seconds;
 }
 
-static double flops_of(const co_program *program, bool evaluation) {
+// Of the micro-batches of one effective batch, and the update.
+static double seconds_of_class(const co_program *program, int64_t phase,
+                               const co_shape_class *shape) {
+  const co_staging_layout *layout = &program->layouts[0];
+  co_phase *p = &program->phases[phase];
+  co_shape_class micro = *shape;
+  micro.rows = co_staging_part_rows(layout, shape->rows, 0);
+  return seconds_of_plan(co_phase_find_unit(p, &micro, false)->plan) *
+             (double)co_staging_parts(layout, shape->rows) +
+         seconds_of_plan(p->update.plan);
+}
+
+static double seconds_of(const co_program *program, bool evaluation) {
   double most = 0;
   for (int64_t i = 0; evaluation && i < program->evaluation_count; i++)
-    if ((double)program->evaluations[i].plan->flops > most)
-      most = (double)program->evaluations[i].plan->flops;
+    most = fmax(most, seconds_of_plan(program->evaluations[i].plan));
   for (int64_t i = 0; !evaluation && i < program->options.phase_count; i++)
-    for (int64_t k = 0; k < program->options.class_count; k++) {
-      double flops = class_flops(program, i, &program->options.classes[k]);
-      if (flops > most) most = flops;
-    }
+    for (int64_t k = 0; k < program->options.class_count; k++)
+      most = fmax(most, seconds_of_class(program, i, &program->options.classes[k]));
   return most;
 }
 
@@ -94,10 +104,10 @@ static int64_t submission_limit(const co_program *program, bool evaluation) {
   if (evaluation && co_program_reads_outputs(program)) return 1; // outputs are read
   size_t bytes = program->staged_bytes[evaluation];
   if (!bytes) return 1; // there are none
-  double flops = flops_of(program, evaluation);
+  double seconds = seconds_of(program, evaluation);
   int64_t limit = CO_SUBMISSION_STEPS;
   while (limit > 1 &&
-         ((size_t)limit * bytes > SUBMISSION_BYTES || (double)limit * flops > submission_flops))
+         ((size_t)limit * bytes > SUBMISSION_BYTES || (double)limit * seconds > submission_seconds))
     limit /= 2;
   return limit;
 }

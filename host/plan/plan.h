@@ -82,6 +82,7 @@ bool co_plan_reads_bf16(const co_graph *graph, co_value input);
 void co_plan_print(const co_plan *plan, co_text *out);
 const char *co_mode_name(co_mode mode);
 int64_t co_plan_launches(const co_plan *plan); // of one run; 0 where they are not counted
+size_t co_plan_traffic(const co_plan *plan);   // bytes that operations read and write, in one run
 
 #ifdef __cplusplus
 }

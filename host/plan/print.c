@@ -37,6 +37,17 @@ int64_t co_plan_launches(const co_plan *plan) {
   return launches;
 }
 
+size_t co_plan_traffic(const co_plan *plan) {
+  size_t bytes = 0;
+  for (int64_t i = 0; i < plan->op_count; i++)
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
+      const co_plan_op *op = &plan->ops[i];
+      if (op->in[k] != CO_NO_VALUE) bytes += plan->values[op->in[k]].bytes;
+      if (op->out[k] != CO_NO_VALUE) bytes += plan->values[op->out[k]].bytes;
+    }
+  return bytes;
+}
+
 // "engine 58, 2 of 16, tensor cores, 124.3 MiB"
 static void print_engine(co_text *out, const co_op_choice *choice, bool more) {
   const co_op_engine *engine = &choice->engine;

@@ -267,11 +267,7 @@ static int64_t submission_size(const co_session *t) {
   size = least(size, of_phase);
   size = least(size, steps_until(t->next_step, t->settings.log_every_n_steps));
   size = least(size, steps_until(t->next_step, t->settings.steps_per_checkpoint));
-  size = least(size, co_program_submission_limit(t->program, false));
-  int64_t power = 1; // few sizes, so that few are recorded
-  while (2 * power <= size)
-    power *= 2;
-  return power;
+  return co_program_submission_size(t->program, false, size);
 }
 
 static co_status submit(co_session *t) {

@@ -236,13 +236,25 @@ static co_status create_estimator(co_session *t) {
                                       .real = CO_F32};
   const co_predictor_settings *settings = &t->settings.predictor;
   CO_RETURN_IF_FAILED(co_estimator_choose_device(&device, settings->class_->name));
-  CO_RETURN_IF_FAILED(co_open_backend(&t->backend, t->ctx, device, t->threads, CO_PRECISION_TF32));
+  CO_RETURN_IF_FAILED(
+      co_open_backend(&t->backend, t->ctx, device, t->threads, CO_PRECISION_TF32, NULL));
   CO_RETURN_IF_FAILED(
       co_estimator_create(&t->estimator, settings->class_, settings->options, t->model));
   CO_RETURN_IF_FAILED(co_resident_create(&t->resident, &t->program, t->model, t->dataset,
                                          t->backend, &options, CO_PLACEMENT_HOST));
   return co_network_attach(&t->predictor, t->resident, t->program, t->estimator,
                            t->settings.eval_batch_size);
+}
+
+// In which a GPU's libraries compute: those of the run that goes on, else the fastest.
+static co_status choose_ways(co_session *t) {
+  const co_choices_request request = {.when = t->options->autotune,
+                                      .cache = t->options->autotune_cache,
+                                      .run = t->resumed ? t->run_path : NULL,
+                                      .goes_on = t->resumed};
+  co_autotune mode = CO_AUTOTUNE_OFF;
+  CO_RETURN_IF_FAILED(co_autotune_parse(&mode, request.when));
+  return t->options->dry_run ? CO_OK : co_choices_open(&t->choices, t->ctx, &request);
 }
 
 static co_status create_program(co_session *t) {
@@ -278,10 +290,12 @@ static co_status create_program(co_session *t) {
   const char *device = t->options->device;
   if (t->resumed && (!device || strcmp(device, "auto") == 0))
     device = co_session_recorded(t, "device");
-  CO_RETURN_IF_FAILED(co_session_open_backend(t, device));
+  CO_RETURN_IF_FAILED(choose_ways(t));
+  CO_RETURN_IF_FAILED(
+      co_open_backend(&t->backend, t->ctx, device, t->threads, t->settings.precision, t->choices));
   CO_RETURN_IF_FAILED(co_resident_create(&t->resident, &t->program, t->model, t->dataset,
                                          t->backend, &options, placement));
-  CO_RETURN_IF_FAILED(co_session_keep_choices(t));
+  co_choices_save(t->choices, t->options->autotune_cache);
   CO_RETURN_IF_FAILED(co_baselines_create(&t->baselines, t->model, &t->settings.baselines));
   return co_network_attach(&t->predictor, t->resident, t->program, NULL,
                            t->settings.eval_batch_size);

@@ -19,8 +19,6 @@
 #include "host/train/session.h"
 #include "host/train/settings.h"
 
-#define CO_RUN_CHOICES "autotune.tsv"
-
 // Of a training whose operations are timed: what the machine can do, and what there is to tell.
 typedef struct co_step_profile {
   double flops_per_second, bytes_per_second;
@@ -91,10 +89,6 @@ struct co_session {
 const char *co_session_recorded(co_session *t, const char *key);
 // Whether the run directory has this file.
 bool co_session_run_has(co_session *t, const char *name);
-// Opens the backend of a network, with the choices of the run or the cache; once operations are planned,
-// tells what was chosen and keeps it in the cache.
-co_status co_session_open_backend(co_session *t, const char *device);
-co_status co_session_keep_choices(co_session *t);
 // Which model it begins with (`init_from`, of a run that goes on as run.json says), and that it fits.
 co_status co_session_find_initial(co_session *t);
 // Weights and statistics as they are before the first step: drawn, then those of that model.

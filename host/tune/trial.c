@@ -211,6 +211,8 @@ static co_status open_session(training *t) {
                                       .device = s->device,
                                       .placement = s->placement,
                                       .command = s->command,
+                                      .autotune = s->autotune,
+                                      .autotune_cache = s->autotune_cache,
                                       .workers = s->workers,
                                       .max_seconds = t->job->max_seconds};
   CO_RETURN_IF_FAILED(co_session_open_on(&t->session, t->ctx, t->job->watch, &t->options,

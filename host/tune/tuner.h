@@ -26,7 +26,7 @@ typedef struct co_search {
   co_dataset *const *folds; // as each fold sees it, of settings->k_fold; else not read
   co_study *study;
   const char *folder; // of the runs
-  const char *device, *placement, *command;
+  const char *device, *placement, *command, *autotune, *autotune_cache;
   const char *init_from; // a model that trials begin with; NULL = none
   int workers;
   int64_t trials, jobs; // trials there will be in all, begun before or now

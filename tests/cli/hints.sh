@@ -439,6 +439,12 @@ follow "${table[@]}" -O split.h5 rows.csv --split random:0.7,0.1,0.2
 follow train -c linear.yaml --dataset split.h5 --run-dir parted -q
 hint 4 '--dataset FILE measures all of them on the rows of one' compare lined parted -q
 follow compare lined parted --dataset split.h5 -q
+cp -a parted again
+rm -f parted/scores.h5 again/scores.h5
+mv split.h5 moved.h5
+hint 4 'where it is now: --dataset FILE' compare parted again -q
+follow compare parted again --dataset moved.h5 -q
+mv moved.h5 split.h5
 follow "${search[@]}" -c tune.yaml --dataset split.h5 -O study.db
 hint 9 'go on with it without -c and --set' "${search[@]}" -c tune.yaml --set trainer.max_epochs=2 --dataset split.h5 \
   -O study.db
@@ -476,6 +482,9 @@ hint 2 'width and height in pixels: --image-size 64x64' import -O q.h5 photos/te
 follow import -O q.h5 photos/test --image-size 64x64
 hint 2 '--split random:0.7,0.1,0.2, --split stratified:0.7,0.1,0.2, or folders train' import -O u.h5 photos/test --split hash:a
 follow import -O u.h5 photos/test --split stratified:0.7,0.1,0.2
+hint 2 'import a folder of images first: cohort import --format images' train --target v --dataset photos/test
+follow import --format images photos/test -O dataset.h5 --split random:0.7,0.1,0.2
+hint 2 'give --dataset TABLE.csv, or leave --target out' train --target v --dataset d.h5
 hint 2 'fail, or skip: the log and --json name what is left out' import -O r.h5 photos/test --on-error quarantine
 "$make_images" photos/test/v 1 41 30
 hint 4 'give them one: --image-size 32x32' import -O r.h5 photos/test

@@ -16,13 +16,8 @@ export OMP_NUM_THREADS=1
 preloaded() { env "ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-}" LD_PRELOAD="$kill_at" "$@"; }
 trials() { "$cohort" hyperopt show "$1" --json | sed -E 's/"(started|ended)":("[^"]*"|null)/"\1":0/g; s/"(study|name)":"[^"]*",//g'; }
 
-expect 0 synthesize -O customers.csv --rows 250 --seed 9
-expect 0 import -O d.h5 customers.csv --target bought --key customer --split random:0.6,0.2,0.2
-cat >c.yaml <<'YAML'
-input_features: all
-output_features: targets
-combiner: {layers: [{Dense: {units: 8, activation: relu}}]}
-trainer: {max_epochs: 6, batch_size: 64}
+searched 6
+cat >>c.yaml <<'YAML'
 hyperopt:
   metric: log_loss
   lag: 4

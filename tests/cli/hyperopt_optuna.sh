@@ -43,13 +43,8 @@ done
 refused 2 'Optuna began it' -- hyperopt confirm "${begun[@]}"
 
 # ---- gone on with
-expect 0 synthesize -O customers.csv --rows 250 --seed 9
-expect 0 import -O d.h5 customers.csv --target bought --key customer --split random:0.6,0.2,0.2
-cat >c.yaml <<'YAML'
-input_features: all
-output_features: targets
-combiner: {layers: [{Dense: {units: 8, activation: relu}}]}
-trainer: {max_epochs: 2, batch_size: 64}
+searched 2
+cat >>c.yaml <<'YAML'
 hyperopt:
   metric: auc
   pruner: {type: median, startup_trials: 1}

@@ -33,3 +33,14 @@ refused() {
 }
 # json PATH=VALUE...: out is one JSON document with these values.
 json() { "$check_json" "$@" <out || fail "JSON: $*"; }
+# searched EPOCHS: customers in d.h5 and the beginning of a search's config, c.yaml.
+searched() {
+  expect 0 synthesize -O customers.csv --rows 250 --seed 9
+  expect 0 import -O d.h5 customers.csv --target bought --key customer --split random:0.6,0.2,0.2
+  cat >c.yaml <<YAML
+input_features: all
+output_features: targets
+combiner: {layers: [{Dense: {units: 8, activation: relu}}]}
+trainer: {max_epochs: $1, batch_size: 64}
+YAML
+}

@@ -98,6 +98,14 @@ for _ in $(seq 100); do
 done
 if goes_on; then fail "the other process goes on"; fi
 
+# Ended before the other process could ask to end with it.
+(
+  sleep 0.1
+  FAKE_HDF5=wait LD_PRELOAD=$fake timeout 5 "$cohort" --probe foreign.h5 2>err
+  echo $? >code
+) | true
+[ "$(cat code)" != 124 ] || fail "the other process goes on where nobody waits"
+
 # What is no fault of the file is said as if there were no probe.
 echo "a,b" >text.h5
 expect 4 inspect text.h5 -q

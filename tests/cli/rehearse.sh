@@ -95,6 +95,7 @@ awk -F'[:,]' '{ if (!($4 > 0 && $4 <= $2 && $2 <= $5 && $7 > 0 && $9 > 0)) exit 
 for key in open_seconds first_step_seconds peak_bytes planned_bytes ceiling_gflop_per_s ceiling_gb_per_s; do
   grep -qE "\"$key\":[0-9.]*[1-9]" out || fail "no $key"
 done
+grep -qE 'epoch=|split=validation' err && fail 'epochs of what is only timed'
 expect 0 "${bench[@]}" -c linear.yaml
 [ "$(grep -c '^scoring ' out)" = 4 ] || fail 'not a line a batch size'
 grep -q '^training' out && fail 'steps of what has none'

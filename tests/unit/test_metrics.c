@@ -224,6 +224,10 @@ static void test_bootstrap(void **state) {
   assert_int_equal(co_bootstrap(&other, &measured, &accuracy, 1, &another), CO_OK);
   assert_memory_equal(&again, &all, sizeof all);
   assert_true(other.low != all.low || other.high != all.high);
+  // Rows drawn anew are off by more than the rows are: no interval, rather than one above the value.
+  const co_metric_class *ece = co_metric_find("ece", CO_COLUMN_BINARY);
+  assert_int_equal(co_bootstrap(&all, &measured, &ece, 1, &options), CO_OK);
+  assert_true(isnan(all.low) && isnan(all.high));
   co_measured_free(&measured);
   co_scores_free(&scores);
 }

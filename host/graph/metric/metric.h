@@ -87,6 +87,9 @@ typedef struct co_metric_class {
   double (*number_score)(const co_number_scores *scores);
   double (*class_score)(const co_class_scores *scores);
   bool higher_is_better;
+  // The size of deviations, to which drawing rows anew adds: its draws lie above it, and make no
+  // interval of it (differences of two, which both have that, have one).
+  bool deviation;
   bool needs_profit;     // is there only where costs are known
   bool needs_catalogue;  // … where classes are items of a catalogue (co_metric_is_catalogue)
   int64_t needs_classes; // … where there are at least as many

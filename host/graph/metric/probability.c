@@ -49,6 +49,12 @@ PROBABILITY(co_metric_log_loss, "log_loss", log_loss,
             "[2^-24, 1 - 2^-24].");
 PROBABILITY(co_metric_brier, "brier", brier,
             "Mean squared difference of probability and outcome (Brier 1950).");
-PROBABILITY(co_metric_ece, "ece", ece,
-            "Expected calibration error: mean over ten bins of equal weight (by score) of |mean "
-            "outcome - mean probability| (equal-mass bins, as in Nixon et al. 2019).");
+extern const co_metric_class co_metric_ece;
+const co_metric_class co_metric_ece = {
+    .name = "ece",
+    .doc = "Expected calibration error: mean over ten bins of equal weight (by score) of |mean "
+           "outcome - mean probability| (equal-mass bins, as in Nixon et al. 2019). Without an "
+           "interval.",
+    .op = CO_OP_COUNT,
+    .binary_score = ece,
+    .deviation = true};

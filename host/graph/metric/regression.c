@@ -170,6 +170,13 @@ static double decile_error(const co_number_scores *s) {
                                   .op = CO_OP_COUNT,                                               \
                                   .number_score = function,                                        \
                                   .higher_is_better = higher}
+#define DEVIATION(symbol, id, function, text)                                                      \
+  extern const co_metric_class symbol;                                                             \
+  const co_metric_class symbol = {.name = id,                                                      \
+                                  .doc = text " Without an interval.",                             \
+                                  .op = CO_OP_COUNT,                                               \
+                                  .number_score = function,                                        \
+                                  .deviation = true}
 REGRESSION(co_metric_mae, "mae", mae, false, "Mean absolute error.");
 REGRESSION(co_metric_rmse, "rmse", rmse, false, "Square root of the mean squared error.");
 REGRESSION(co_metric_r2, "r2", r2, true,
@@ -181,10 +188,9 @@ REGRESSION(
     co_metric_gini, "gini", gini, true,
     "Normalised Gini coefficient: how far the largest predictions gather what there is of the "
     "target, 1 = as its own order does, 0 = as chance.");
-REGRESSION(co_metric_total_error, "total_error", total_error, false,
-           "How far the sum of predictions is from that of targets, as a share of it.");
-REGRESSION(
-    co_metric_decile_error, "decile_error", decile_error, false,
-    "Calibration by tenths of the rows by prediction: how far the sum of predictions is from "
-    "that of targets in each, added up, as a share of the sum of targets (decile MAPE of "
-    "Wang, Liu, Miao 2019, tenths weighted by what they hold).");
+DEVIATION(co_metric_total_error, "total_error", total_error,
+          "How far the sum of predictions is from that of targets, as a share of it.");
+DEVIATION(co_metric_decile_error, "decile_error", decile_error,
+          "Calibration by tenths of the rows by prediction: how far the sum of predictions is from "
+          "that of targets in each, added up, as a share of the sum of targets (decile MAPE of "
+          "Wang, Liu, Miao 2019, tenths weighted by what they hold).");

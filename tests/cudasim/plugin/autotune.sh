@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: autotune.sh COHORT CHECK_JSON MAKE_IDX LIBRARY_PATH
-# train --autotune on a device whose clock is made up: the fastest way is taken, kept in the cache and in
+# --autotune on a device whose clock is made up: the fastest way is taken, kept in the cache and in
 # the run, and a run that goes on takes its own, or says why it cannot.
 # shellcheck source=tests/cudasim/plugin/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -100,4 +100,45 @@ says 'the run has chosen nothing'
 
 train 2 -- --run-dir r --autotune sometimes
 says 'known: auto, off, again'
+
+# What scores takes the ways of the model's run, whatever the cache says or times would say now.
+use() { # VERB CACHE ARGUMENTS...
+  "$cohort" "$1" --autotune-cache "$2" --device cuda --threads 1 "${@:3}" >out 2>err </dev/null || fail "$*"
+}
+score() { use predict "$1" -m whole --dataset d.h5 -O "$2" --force "${@:3}"; }
+score none.tsv run.csv
+says ' 0 were timed, 0 are from the cache'
+[ ! -e none.tsv ] || fail 'nothing was timed, and yet there is a cache'
+score "$cache" cache.csv
+same run.csv cache.csv
+score none.tsv first.csv --autotune off
+cmp -s run.csv first.csv && fail 'scores of another engine are alike: the test sees nothing'
+# Of a model without a run, and of other numbers of rows, they are timed once.
+cp whole/model.h5 alone.h5
+for turn in 1 2; do
+  COHORT_SIM_FAST_ENGINE=$((3 - turn)) COHORT_SIM_FAST_ALGORITHM=$((2 - turn)) \
+    use predict scoring.tsv -m alone.h5 --dataset d.h5 -O "alone$turn.csv"
+done
+says ' 0 were timed'
+same alone1.csv alone2.csv
+same alone1.csv run.csv
+COHORT_SIM_FAST_ENGINE=2 use predict scoring.tsv -m whole --dataset d.h5 -O more.csv --batch-size 5
+grep -q ' [1-9][0-9]* were timed' err || fail 'other numbers of rows were not timed'
+use evaluate none.tsv -m whole --dataset d.h5 --json
+mv out evaluated
+use evaluate "$cache" -m whole --dataset d.h5 --json
+same out evaluated
+use evaluate none.tsv -m whole --dataset d.h5 --json --autotune off
+cmp -s out evaluated && fail 'metrics of another engine are alike: the test sees nothing'
+
+# Runs of experiments, and trials where that is asked.
+use experiment fastest.tsv -c c.yaml --dataset d.h5 --seeds 2 --run-dir e
+[ "$(count e/seed-1/autotune.tsv cached)" = "$timed" ] || fail 'an experiment leaves the cache'
+cat >>c.yaml <<YAML
+hyperopt: {parameters: {trainer.learning_rate: {space: loguniform, lower: 0.001, upper: 0.01}}}
+YAML
+use hyperopt fastest.tsv run -c c.yaml --dataset d.h5 -O study.db --n-trials 1 --autotune auto
+[ "$(count study.db.trials/trial-0000/autotune.tsv cached)" = "$timed" ] || fail 'a trial leaves the cache'
+use hyperopt fastest.tsv run -c c.yaml --dataset d.h5 -O plain.db --n-trials 1
+find plain.db.trials -name autotune.tsv | grep -q . && fail 'trials choose without being asked'
 finish

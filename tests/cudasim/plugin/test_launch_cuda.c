@@ -30,18 +30,25 @@ static const training stretches = {
 
 static void test_recorded_as_eager(void **state) {
   (void)state;
-  make_images("d.h5", 2 * ROWS, 1); // 80 training rows: ten batches of 8, in launches of 8 and 2
+  make_images("d.h5", 2 * ROWS, 1); // 80 training rows: forty batches of 2, in launches of 32 and 8
   write_text("c.yaml", rich_config);
-  training recorded = stretches, eager = stretches;
+  training recorded = stretches, eager = stretches, stopped = stretches;
+  recorded.set[3] = eager.set[3] = stopped.set[3] = "trainer.max_epochs=3";
+  recorded.set[4] = eager.set[4] = stopped.set[4] = "trainer.batch_size=2";
   eager.eager = true;
-  eager.records = NULL;
+  eager.records = "eager";
   expect_equal(recorded, eager);
-  assert_true(file_has("log", "record phase=0 rows=8 steps=8"));
+  assert_true(file_has("log", "record phase=0 rows=2 steps=32"));
+  assert_true(file_has("log", "record phase=0 rows=2 steps=8"));
   assert_true(file_has("log", "record phase=-1")); // evaluation
-  recorded.records = NULL;
-  eager.records = "log";
-  expect_equal(recorded, eager);
-  assert_false(file_has("log", "record phase"));
+  assert_false(file_has("eager", "record phase"));
+  // A stop waits for the launches in flight, and the run goes on to the same bytes.
+  stopped.run_dir = "stopped";
+  stopped.stop_at = 50;
+  assert_int_not_equal(train_apart(&stopped), 0);
+  training rest = {.resume = "stopped", .device = "cuda:0"};
+  assert_int_equal(train_apart(&rest), 0);
+  assert_string_equal(run_difference("run0", "stopped"), "");
 }
 
 static void test_partial_batches(void **state) {
