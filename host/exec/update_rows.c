@@ -7,6 +7,27 @@ bool co_phase_trains_rows(const co_program *program, const co_phase *p, int64_t 
   return program->store->entries[entry].info.rows && p->units[0].plan->has_gradient[entry];
 }
 
+// An index that is the same for all rows of a batch is appended by each of its micro-batches; lists have
+// room for one.
+static co_status check_parts(const co_program *program) {
+  const co_graph *graph = program->graph;
+  bool cut = false;
+  for (int64_t i = 0; i < program->options.class_count; i++)
+    cut = cut || program->options.classes[i].rows > program->options.rows;
+  for (int64_t i = 0; cut && i < graph->op_count; i++) {
+    const co_graph_op *op = &graph->ops[i];
+    if (op->op != CO_OP_EMBEDDING) continue;
+    const co_value_info *table = &graph->values[op->in[CO_EMBEDDING_table]];
+    if (table->storage == CO_STORAGE_PARAM && graph->params[table->index].rows &&
+        graph->values[op->in[CO_EMBEDDING_index]].desc.shape.dim[0] != CO_DIM_N)
+      return co_fail(CO_ERR_CONFIG,
+                     "'%s' has update: rows and is read at places that the rows of a batch share, "
+                     "which does not go with accumulate_grad_batches",
+                     table->name);
+  }
+  return CO_OK;
+}
+
 co_status co_program_check_rows(const co_program *program) {
   const co_store *store = program->store;
   for (int64_t i = 0; i < store->count; i++)
@@ -24,7 +45,7 @@ co_status co_program_check_rows(const co_program *program) {
                        "layer '%s' has update: rows, which %s does not do; adam, adamw and sgd do",
                        layer, options->optimizer->name);
     }
-  return CO_OK;
+  return check_parts(program);
 }
 
 static co_status add_block(const co_program *program, co_graph *graph, int64_t entry,
