@@ -66,7 +66,8 @@ typedef struct co_backend_api {
   // All layouts concrete and as answered by query.
   co_status (*prepare)(co_backend *backend, const co_op_desc *desc, co_prepared **out);
   void (*release)(co_backend *backend, co_prepared *prepared);
-  // Absent operands are NULL. No allocation. On the CPU it returns when done; on CUDA it enqueues.
+  // Absent operands are NULL. No allocation. On the CPU it returns when done; on CUDA it enqueues. Inputs
+  // stay as they are, but for values saved in a layout of the library's own, which their reader may use up.
   co_status (*run)(co_backend *backend, co_prepared *prepared, void *const *in, void *const *out,
                    void *workspace);
 
@@ -114,6 +115,8 @@ typedef struct co_backend_api {
   int capability; // of a GPU, 90 = 9.0: of the device, or that is planned for; else 0
   // True where a mask of DENSE and DENSE_RELU_BACKWARD cost less than the operations they replace.
   bool relu_masks;
+  // True where BATCH_NORM that pools as well costs less than MAX_POOL2D behind it.
+  bool norm_pools;
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;
 } co_backend_api;

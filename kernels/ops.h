@@ -43,7 +43,8 @@ extern "C" {
     "DENSE_BACKWARD_DATA dy w -> dx; DENSE_BACKWARD_WEIGHTS x dy -> dw (db)", "",                  \
     .types = "mask:u8", .bf16 = "x w b -> y", .bf16_or_f32 = "b -> y", .flops = "w*y",             \
     .activation = true)                                                                            \
-  X(DENSE_BACKWARD_DATA, dense_backward_data, (dy, w), (dx), "", "",                               \
+  X(DENSE_BACKWARD_DATA, dense_backward_data, (dy, w), (dx),                                       \
+    "DENSE ddx w -> ddy; DENSE_BACKWARD_WEIGHTS ddx dy -> dw", "",                                 \
     .bf16 = "dy w -> dx", .accumulate = "dx", .flops = "w*dy")                                     \
   X(DENSE_BACKWARD_WEIGHTS, dense_backward_weights, (x, dy), (dw, (db)), "", "",                   \
     .bf16 = "x dy ->", .accumulate = "dw db", .flops = "dw*dy")                                    \
@@ -104,14 +105,15 @@ extern "C" {
   X(ACTIVATION_BACKWARD, activation_backward, (x, dy), (dx), "", "",                               \
     .bf16 = "x dy -> dx", .accumulate = "dx", .why = "products apply no such function")            \
   X(BATCH_NORM, batch_norm, (x, gamma, beta, running_mean, running_variance),                      \
-    (y, mean, variance, new_mean, new_variance),                                                   \
-    "BATCH_NORM_BACKWARD x gamma mean variance dy -> dx dgamma dbeta",                             \
+    (y, mean, variance, new_mean, new_variance, (argmax)),                                         \
+    "BATCH_NORM_BACKWARD x gamma mean variance dy (argmax) -> dx dgamma dbeta",                    \
     "BATCH_NORM_INFERENCE x gamma beta running_mean running_variance -> y",                        \
-    .bf16 = "x -> y", .activation = true,                                                          \
+    .types = "argmax:i32", .bf16 = "x -> y", .activation = true,                                   \
     .may_alias = "new_mean=running_mean new_variance=running_variance",                            \
     .why = "needs sums over the whole batch first")                                                \
-  X(BATCH_NORM_BACKWARD, batch_norm_backward, (x, gamma, mean, variance, dy, (y)),                 \
-    (dx, dgamma, dbeta), "", "", .bf16 = "x dy y -> dx", .accumulate = "dx dgamma dbeta",          \
+  X(BATCH_NORM_BACKWARD, batch_norm_backward, (x, gamma, mean, variance, dy, (argmax), (y)),       \
+    (dx, dgamma, dbeta), "", "", .types = "argmax:i32", .bf16 = "x dy y -> dx",                    \
+    .accumulate = "dx dgamma dbeta",                                                               \
     .why = "needs sums over the whole batch first")                                                \
   X(BATCH_NORM_INFERENCE, batch_norm_inference, (x, gamma, beta, running_mean, running_variance),  \
     (y), "BATCH_NORM_INFERENCE_BACKWARD dy gamma running_variance -> dx", "",                      \
@@ -189,6 +191,14 @@ extern "C" {
   X(COPY_EVENTS_BACKWARD, copy_events_backward, (x, score, codes, lengths, y, dy),                 \
     ((dx), (dscore)), "", "", .types = "codes:i32 lengths:i32", .accumulate = "dx dscore",         \
     .flops = "y", .why = "goes through the events of each row")                                    \
+  X(SAMPLE_CLASSES, sample_classes, (bounds, step), (classes, shift), "", "",                      \
+    .types = "bounds:i32 step:u8 classes:i32", .why = "draws random numbers")                      \
+  X(SAMPLED_LOGITS, sampled_logits, (x, own, z, target, classes, shift), (y),                      \
+    "SAMPLED_LOGITS_BACKWARD x own target classes dy -> dx down dz", "",                           \
+    .types = "target:i32 classes:i32", .flops = "x y", .why = "products of a row and its own")     \
+  X(SAMPLED_LOGITS_BACKWARD, sampled_logits_backward, (x, own, target, classes, dy),               \
+    (dx, down, dz), "", "", .types = "target:i32 classes:i32", .accumulate = "dx down dz",         \
+    .why = "products of a row and its own")                                                        \
   X(EMBEDDING, embedding,                                                                          \
     (index, table, (index2), (table2), (index3), (table3), (index4), (table4), (index5), (table5), \
      (index6), (table6), (index7), (table7), (index8), (table8)),                                  \
@@ -339,6 +349,8 @@ extern "C" {
 //                no step makes a weight that is not finite, so only an overflow is hidden so.
 //                db = sum over rows of dy. mask u8 (N, O): 1 where y > 0, else 0 (backends may
 //                store it in a layout of their own).
+// DENSE_BACKWARD_DATA  dy (N, O), w (I, O): dx (N, I) = dy w'. An operation of graphs, too: logits of
+//                all rows of a table.
 // DENSE_RELU_BACKWARD  DENSE_BACKWARD_DATA with the relu of the layer below, whose y is this x: dx
 //                (N, I) = mask ? dy w' : 0, mask as that layer saved it; db (I) = sum over rows of
 //                dx, the gradient of that layer's bias.
@@ -382,9 +394,11 @@ extern "C" {
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
 //                Where the batch's mean or variance of a channel is not finite, new_s = running_s:
 //                one bad batch must not spoil the state for good. new_* may be the same memory as
-//                running_*. BATCH_NORM_BACKWARD: with y, the result of a relu, of y > 0 ? dy : 0 in place
-//                of dy. BATCH_NORM_INFERENCE: with running statistics, then act; its gradient is that of x
-//                alone, gamma dy / sqrt(running_variance + epsilon).
+//                running_*. With argmax, x is (N, H, W, C), and y and argmax (N, P, Q, C) are what
+//                MAX_POOL2D makes of act(…): the whole result is not written. BATCH_NORM_BACKWARD: with
+//                argmax, of what MAX_POOL2D_BACKWARD gives for dy (N, P, Q, C) in place of dy; with y, the
+//                result of a relu, of y > 0 ? dy : 0. BATCH_NORM_INFERENCE: with running statistics, then
+//                act; its gradient is that of x alone, gamma dy / sqrt(running_variance + epsilon).
 // LAYER_NORM     over the last dimension (Ba et al. 2016), biased variance: mean and inverse = 1 /
 //                sqrt(variance + epsilon), both (…) without the last; y = gamma (x - mean) inverse +
 //                beta, gamma and beta (C). With G = attr.groups > 0 (Wu & He 2018) over all of a row of x
@@ -444,6 +458,16 @@ extern "C" {
 //                that a softmax of y mixes that of x with a choice among the row's own events (copy
 //                mechanism: Gu et al. 2016). Events of other codes are copied nowhere, and get no
 //                gradient.
+// SAMPLE_CLASSES  bounds i32 (K), ascending, the last 2^31 - 1, S = attr.shape: classes i32 (S), drawn
+//                independently, class k with probability p(k) = (bounds[k] - bounds[k - 1]) / 2^31:
+//                draw s is the first k with bounds[k] > bits(seed, s, step, purpose) >> 1, at most
+//                K - 1. shift (S) = -log(S p(k)), 0 where S p(k) would be 0.
+// SAMPLED_LOGITS  x, own (N, D), z (N, S), target i32 (N), classes i32 (S), shift (S): y (N, 1 + S) = the
+//                logit of the row's target <x[n], own[n]>, then those of the classes drawn, z[n, s] +
+//                shift[s], or CO_NO_LOGIT where classes[s] = target[n] (an accidental hit). So the sum
+//                of exp(y) expects that over all classes, if z are their logits (importance sampling:
+//                Bengio & Senécal 2008, "Adaptive Importance Sampling to Accelerate Training of a Neural
+//                Probabilistic Language Model"; without a shift of the target, which is not drawn).
 // EMBEDDING      index i32 (N, …), table (V, D): y (N, …, D) = table[index]. Indices are checked by
 //                the caller; a wild one gives a row of NaN rather than a wild read, and no gradient.
 //                EMBEDDING_BACKWARD: dtable (V, D), dense: row v = sum of dy over the positions of v,
@@ -598,6 +622,9 @@ typedef enum co_op {
 CO_OPS(X)
 #undef X
 
+// A logit that a softmax makes 0 of; of SAMPLED_LOGITS.
+#define CO_NO_LOGIT (-1e4)
+
 enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_LOSSES = 32, CO_RECURRENT_UNITS = 4096 };
 
 typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
@@ -671,11 +698,12 @@ typedef struct co_op_attr {
   double weight_decay, beta1, beta2;
   double added; // RMSPROP
   int32_t nesterov, decoupled;
-  co_dtype dtype;                // CAST, INPUT_ROWS
-  co_shape shape;                // RESHAPE; GATHER_EVENTS, POOL_EVENTS_BACKWARD: T; may be symbolic
-  int64_t heads, causal;         // ATTENTION; causal is 0 or 1
-  co_rnn_cell cell;              // RECURRENT
-  int64_t reverse;               // RECURRENT, 0 or 1
+  co_dtype dtype;        // CAST, INPUT_ROWS
+  co_shape shape;        // RESHAPE; GATHER_EVENTS, POOL_EVENTS_BACKWARD: T; may be symbolic.
+                         // SAMPLE_CLASSES: S
+  int64_t heads, causal; // ATTENTION; causal is 0 or 1
+  co_rnn_cell cell;      // RECURRENT
+  int64_t reverse;       // RECURRENT, 0 or 1
   co_rnn_function gates, states; // RECURRENT
   int64_t pooling;               // POOL_EVENTS: co_event_pooling
   int64_t max_length;            // DROPOUT: the longest T there is; 0 = x has none
