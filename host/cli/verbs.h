@@ -287,7 +287,7 @@ typedef struct cli_doctor_options {
 
 typedef struct cli_help_options {
   cli_common common;
-  cli_list verbs; // at most one
+  cli_list verbs; // at most two
 } cli_help_options;
 
 // Rows that several verbs' tables share; `struct_` is the verb's options struct, which has the

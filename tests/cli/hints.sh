@@ -511,6 +511,8 @@ hint 4 'cohort convert --input COLUMN names it' predict -m k3.h5 --dataset few.h
 sed 's/GlobalAveragePooling1D/GlobalAveragePoolong1D/' "$sources/tests/golden/keras/convolutions.model.h5" >odd.h5
 hint 5 '`cohort help layers` lists those that there are' convert odd.h5 -O k4.h5
 follow help layers
+hint 2 '`cohort help layers` lists them' help layer Densee
+follow help layers
 
 cat >>followed <<'END'
 show fewer: --rows N

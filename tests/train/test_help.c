@@ -165,8 +165,23 @@ static void test_unknown_topic(void **state) {
   cohort_context_free(context);
 }
 
+static void test_one_entry(void **state) {
+  (void)state;
+  cohort_context *context = context_of();
+  cohort_result *result;
+  char *text = describe(context, "layer.Dropout");
+  assert_non_null(strstr(text, "  Dropout "));
+  assert_null(strstr(text, "  Dense "));
+  free(text);
+  assert_int_equal(cohort_describe(context, "layers.dropuot", &result), CO_ERR_USAGE);
+  assert_non_null(strstr(cohort_result_json(result), "there is no 'dropuot' among the layers"));
+  cohort_result_free(result);
+  cohort_context_free(context);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_every_key_has_help),
-                                     TRAINING_TEST(test_unknown_topic)};
+                                     TRAINING_TEST(test_unknown_topic),
+                                     TRAINING_TEST(test_one_entry)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
