@@ -615,7 +615,9 @@ extern "C" {
 //                ids = v. Ids below 0 are of no row.
 // APPEND_ROWS    index i32 (N, …), dy (N, …, D): index and dy become the entries from count[0] on
 //                (attr.append = 1), or from 0 on (attr.append = 0: the first of an effective batch);
-//                count[0] is then where they end. The other entries stay. In place.
+//                count[0] is then where they end. The other entries stay. In place. R has room for all
+//                positions of an effective batch, which who plans reserves; implementations drop what is
+//                beyond it only so that nothing is written elsewhere.
 // SUM_ROWS       of the list sorted by ids, equal ones in their order: where the i-th entry is the first
 //                of its id, unique i32 (R) [i] = that id, and sums (R, D) [i] = the sum of the rows of
 //                that id, in an order that positions alone decide (on CPUs theirs); elsewhere unique[i] =
