@@ -37,6 +37,8 @@ static void *block_address(const co_store *store, co_block block) {
     return store->param;
   case CO_BLOCK_GRADIENT:
     return store->gradient;
+  case CO_BLOCK_NARROW:
+    return store->narrow;
   case CO_BLOCK_SLOT0:
     return store->slot[0];
   case CO_BLOCK_MIRROR:

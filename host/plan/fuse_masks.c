@@ -13,20 +13,6 @@ static int64_t find_writer(const co_plan *plan, co_value value) {
   return -1;
 }
 
-// Whether the backend has the operation on layouts of its own choice.
-static co_status offered(co_plan *plan, const co_plan_op *op, bool *out) {
-  co_plan_op asked = *op;
-  co_op_choice choice;
-  co_plan_describe(plan, &asked);
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    asked.desc.in[i].layout = asked.desc.out[i].layout = CO_LAYOUT_ANY;
-  co_status status = plan->backend->api->query(plan->backend, &asked.desc, &choice);
-  *out = status == CO_OK;
-  if (status != CO_ERR_DEVICE) return status;
-  co_error_clear();
-  return CO_OK;
-}
-
 // RELU_BACKWARD or RELU_BIAS_BACKWARD of a dense layer's y, right behind a DENSE_BACKWARD_DATA.
 static bool matches(const co_plan *plan, const co_plan_op *relu, int64_t *layer, int64_t *product) {
   if (relu->desc.op != CO_OP_RELU_BACKWARD && relu->desc.op != CO_OP_RELU_BIAS_BACKWARD)
@@ -64,13 +50,13 @@ static co_status ask_backward(co_plan *plan, co_plan_op *backward, int64_t at, b
   *weights = -1;
   co_value *db = &backward->out[CO_DENSE_RELU_BACKWARD_db];
   backward->note = *db == CO_NO_VALUE ? "fused relu" : "fused relu, bias gradient";
-  CO_RETURN_IF_FAILED(offered(plan, backward, offers));
+  CO_RETURN_IF_FAILED(co_plan_ask(plan, backward, offers, NULL));
   if (*offers || *db == CO_NO_VALUE) return CO_OK;
   *weights = find_weights(plan, at + 1, backward->out[CO_DENSE_RELU_BACKWARD_dx], *db);
   if (*weights < 0) return CO_OK;
   *db = CO_NO_VALUE;
   backward->note = "fused relu";
-  return offered(plan, backward, offers);
+  return co_plan_ask(plan, backward, offers, NULL);
 }
 
 static co_status fuse(co_plan *plan, int64_t at) {
@@ -92,7 +78,7 @@ static co_status fuse(co_plan *plan, int64_t at) {
   backward.in[CO_DENSE_RELU_BACKWARD_w] = data[CO_DENSE_BACKWARD_DATA_w];
   backward.in[CO_DENSE_RELU_BACKWARD_mask] = mask;
   bool has_forward, has_backward;
-  CO_RETURN_IF_FAILED(offered(plan, &forward, &has_forward));
+  CO_RETURN_IF_FAILED(co_plan_ask(plan, &forward, &has_forward, NULL));
   CO_RETURN_IF_FAILED(ask_backward(plan, &backward, at, &has_backward, &weights));
   if (!has_forward || !has_backward) return CO_OK;
   if (weights >= 0)
