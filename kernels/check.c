@@ -89,7 +89,8 @@ co_status co_check_gradient(const co_op_desc *desc, int g, int narrow) {
     CO_RETURN_IF_FAILED(co_check_dtype(desc, narrow, CO_BF16));
     if (g != 0) wide.dim[0] -= desc->in[narrow].shape.dim[0];
     if (wide.dim[0] % 8 != 0)
-      return co_fail(CO_ERR_CONFIG, "%s: gradients in bf16 begin behind %lld others, not a multiple of 8",
+      return co_fail(CO_ERR_CONFIG,
+                     "%s: gradients in bf16 begin behind %lld others, not a multiple of 8",
                      op_name(desc), (long long)wide.dim[0]);
   }
   return co_check_shape(desc, g, &wide);

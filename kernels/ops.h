@@ -639,8 +639,9 @@
 // parameters that DENSE and CONV2D read (the fact .bf16 says which operands). Data of one operation
 // are all bf16 or all f32, but for what .bf16_or_f32 and .bf16_each say. DENSE_RELU_BACKWARD has no
 // db in bf16: libraries would round it to the type of dx, and DENSE_BACKWARD_WEIGHTS gives it from
-// the same rows. Gradients of convolutions' kernels may be bf16. All else
-// (other gradients of parameters, statistics, gamma, beta, losses, sums, slots) stays f32 or f64. An operation computes and sums in f32 at least and rounds each result once, to
+// the same rows. Gradients of convolutions' kernels may be bf16. All else (other gradients of
+// parameters, statistics, gamma, beta, losses, sums, slots) stays f32 or f64. An operation computes
+// and sums in f32 at least and rounds each result once, to
 // nearest, ties to even; an accumulated one after the addition. One exception is cuDNN's: dw of
 // CONV2D_BACKWARD_WEIGHTS may be rounded to bf16 on its way to f32.
 

@@ -139,7 +139,8 @@ static co_status add_blocks(const co_program *program, co_graph *graph,
   if (operands->segments == CO_NO_VALUE) return CO_OK;
   CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_PARAM, elements, &operands->w));
   const int64_t narrow = co_store_narrow_elements(store);
-  CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_GRADIENT, elements - narrow, &operands->g));
+  CO_RETURN_IF_FAILED(
+      co_graph_add_block(graph, CO_BLOCK_GRADIENT, elements - narrow, &operands->g));
   if (narrow)
     CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_NARROW, narrow, &operands->narrow));
   for (int i = 0; i < store->slots; i++)

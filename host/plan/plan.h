@@ -32,9 +32,9 @@ typedef struct co_plan_options {
   // bf16, the store's first plan for training, and no plan will add to gradients: those of kernels that the
   // backend makes in bf16 are kept so (the store's `narrow`), which later plans follow.
   bool narrow_gradients;
-  uint32_t groups;            // TRAIN: parameter groups that get gradients; 0 = all
-  uint32_t losses;            // TRAIN: losses that are differentiated; 0 = all
-  bool no_fusion;             // for tests
+  uint32_t groups; // TRAIN: parameter groups that get gradients; 0 = all
+  uint32_t losses; // TRAIN: losses that are differentiated; 0 = all
+  bool no_fusion;  // for tests
 } co_plan_options;
 
 typedef struct co_plan_value {

@@ -42,10 +42,10 @@ typedef struct co_store {
   size_t alignment; // of entries in the blocks, once allocated
   uint64_t version; // grows with every change of parameters or state: derived data follow it
   void *param, *state, *gradient, *slot[CO_MAX_SLOTS]; // device
-  void *narrow;                                        // device, gradients in bf16; NULL if none are
-  bool mirrored;                                       // a plan reads the mirror
-  void *mirror;                                        // device, bf16; NULL if not mirrored
-  uint64_t mirror_version;                             // of the parameters it was made from
+  void *narrow;                // device, gradients in bf16; NULL if none are
+  bool mirrored;               // a plan reads the mirror
+  void *mirror;                // device, bf16; NULL if not mirrored
+  uint64_t mirror_version;     // of the parameters it was made from
   bool averaged;               // keeps a moving average of the parameters; before allocation
   void *ema, *ema_mirror;      // device, as the parameters and their mirror; NULL if not averaged
   uint64_t ema_mirror_version; // of the average it was made from

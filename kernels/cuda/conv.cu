@@ -172,7 +172,8 @@ static cudaError_t launch_backward_weights(const co_cuda_call *call, int image, 
 }
 
 static cudaError_t backward_weights(const co_cuda_call *call, int image, int positions) {
-  if (is_bf16(call->desc->out[0])) return launch_backward_weights<bf16, bf16>(call, image, positions);
+  if (is_bf16(call->desc->out[0]))
+    return launch_backward_weights<bf16, bf16>(call, image, positions);
   return is_bf16(call->desc->in[0]) ? launch_backward_weights<bf16, float>(call, image, positions)
                                     : launch_backward_weights<float, float>(call, image, positions);
 }

@@ -268,6 +268,7 @@ extern "C" cudaError_t co_cuda_adam_rows(const co_cuda_call *call) {
             attr->beta2);
   CO_LAUNCH(co::adam_rows, co::blocks_for(u.R * u.D), co::block_threads, 0, call->stream, u,
             static_cast<float *>(call->out[CO_ADAM_ROWS_new_m]),
-            static_cast<float *>(call->out[CO_ADAM_ROWS_new_v]), corrections, co::adam_factors(attr));
+            static_cast<float *>(call->out[CO_ADAM_ROWS_new_v]), corrections,
+            co::adam_factors(attr));
   return cudaGetLastError();
 }

@@ -41,8 +41,7 @@ __device__ __forceinline__ void adam_element(const AdamFactors &f, AdamCorrectio
   float first = f.beta1 * *m + f.one_minus_beta1 * gradient;
   float second = f.beta2 * *v + f.one_minus_beta2 * gradient * gradient;
   if (f.decoupled) weight -= rate * decay * weight;
-  *w = weight -
-       rate * (first * correction.first) / (sqrtf(second * correction.second) + f.epsilon);
+  *w = weight - rate * (first * correction.first) / (sqrtf(second * correction.second) + f.epsilon);
   *m = first;
   *v = second;
 }

@@ -2,7 +2,7 @@
 #include "kernels/ref/real.h"
 
 void CO_REF(gradient_norm)(const co_op_desc *desc, void *const *in, void *const *out) {
-  const real *g = in[0]; // (M), with narrow (M - L)
+  const real *g = in[0];                               // (M), with narrow (M - L)
   const co_bf16 *narrow = in[CO_GRADIENT_NORM_narrow]; // (L) or NULL
   const int64_t split = desc->in[0].shape.dim[0];
   const co_segment *segment = in[1];
