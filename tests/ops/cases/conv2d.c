@@ -71,9 +71,9 @@ OPS_FAMILY(conv2d) = {
 #define CONV "dilation=1 stride="
 
 static const char *const weight_cases[] = {
-    "x=2x7x7x3 dy=2x7x7x16 dw=3x3x3x16 kernel=3 pads=1 " CONV "1",
+    "x=2x5x5x3 dy=2x5x5x8 dw=3x3x3x8 kernel=3 pads=1 " CONV "1",
     "x=2x6x6x16 dy=2x3x3x32 dw=1x1x16x32 db=32 kernel=1 " CONV "2",
-    "x=2x7x7x8 dy=2x8x8x10 dw=4x2x8x10 db=10 kernel=4x2 pad_begin=1x0 pad_end=3x2 " CONV "1",
+    "x=2x5x5x3 dy=2x6x6x4 dw=4x2x3x4 db=4 kernel=4x2 pad_begin=1x0 pad_end=3x2 " CONV "1",
     NULL,
 };
 
@@ -120,7 +120,7 @@ OPS_FAMILY(conv2d_transpose) = {
 };
 
 static const char *const transposed_weight_cases[] = {
-    "x=1x3x3x16 dy=1x6x6x8 dw=4x4x8x16 db=8 kernel=4 pads=1 " CONV "2",
+    "x=1x3x3x4 dy=1x6x6x3 dw=4x4x3x4 db=3 kernel=4 pads=1 " CONV "2",
     NULL,
 };
 
