@@ -34,7 +34,7 @@ run prepared 0 prepare
 
 run all 0 correct
 for text in 'the device opens | pass' 'libraries | pass .*libcublasLt' 'NaN, strict float32 | pass .*[0-9] checks' \
-  'epilogues, each twice, strict float32 | pass' 'a recorded step replayed | pass' \
+  'epilogues, each twice, strict float32 | pass' 'a recorded step replayed | pass' 'device properties of cuDNN | pass' \
   'mlp: as the CPU, 32 | pass .*losses apart' 'purchase-lstm: as the CPU, bf16 | pass' 'mlp: equal bytes twice | pass' \
   'purchase-lstm: recorded = eager | pass' 'operations, strict float32 | pass' 'compute-sanitizer memcheck | not run'; do
   has all/correct.md "$text"

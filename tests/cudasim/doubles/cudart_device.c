@@ -69,7 +69,8 @@ void co_double_need_first_device(void) {
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device) {
   CUDART_ENTER();
   if (device < 0 || device >= device_count()) return co_double_error(cudaErrorInvalidDevice);
-  memset(p, 0, sizeof *p);
+  memset(p, 0xA5,
+         sizeof *p); // whatever is not modelled is nonsense, so that nobody reads it unawares
   read_capability(&p->major, &p->minor);
   snprintf(p->name, sizeof p->name, "cudasim");
   p->totalGlobalMem = co_double_total_memory();

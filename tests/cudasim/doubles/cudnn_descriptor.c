@@ -100,7 +100,8 @@ static const attribute_rule rules[] = {
   {OPERATION_POINTWISE(DXDESC), CHILD, false},
   {OPERATION_POINTWISE(DYDESC), CHILD, false},
 
-  {DEVICE(JSON_REPRESENTATION), CUDNN_TYPE_CHAR, 2, 8192, true},
+  {DEVICE(DEVICE_ID), CUDNN_TYPE_INT32, 1, 1, false}, // one of the two
+  {DEVICE(JSON_REPRESENTATION), CUDNN_TYPE_CHAR, 2, 8192, false},
 
   {GRAPH(HANDLE), CUDNN_TYPE_HANDLE, 1, 1, false},
   {GRAPH(OPS), CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, NO_LIMIT, true},
@@ -342,6 +343,36 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t handle,
   return CUDNN_STATUS_SUCCESS;
 }
 
+// The properties of a device that is there, with the fields in which cuDNN 9 writes them.
+static cudnnStatus_t describe_device(dn_descriptor *descriptor) {
+  char json[1024];
+  struct cudaDeviceProp p;
+  const dn_attribute *id = dn_find(descriptor, CUDNN_ATTR_DEVICEPROP_DEVICE_ID);
+  if (dn_find(descriptor, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION)) return CUDNN_STATUS_SUCCESS;
+  if (!id) return dn_fail(CUDNN_STATUS_BAD_PARAM, "device properties of no device");
+  if (cudaGetDeviceProperties(&p, *(const int32_t *)id->data) != cudaSuccess)
+    return dn_fail(CUDNN_STATUS_BAD_PARAM, "no such device");
+  int length = snprintf(
+      json, sizeof json,
+      "{\"deviceName\":\"%s\",\"cudaDeviceId\":%d,\"deviceVer\":%d,\"multiProcessorCount\":%d,"
+      "\"driverVer\":%d,\"totalGlobalMem\":%zu,\"maxGridSize\":[%d,%d,%d],"
+      "\"maxBlockSize\":[%d,%d,%d],\"regsPerBlock\":%d,\"warpSize\":%d,"
+      "\"maxSharedMemoryPerBlock\":%zu,\"maxSharedMemoryPerBlockOptin\":%zu,"
+      "\"reservedSharedMemoryPerBlock\":%zu,\"maxSharedMemoryPerSM\":%zu,"
+      "\"maxRegistersPerSM\":%d,\"maxCtasPerSM\":%d,\"maxThreadsPerBlock\":%d,"
+      "\"maxThreadsPerSM\":%d,\"pciDeviceId\":0,\"isTccDriver\":0,\"supportCoopLaunch\":%d,"
+      "\"smClockRateKHz\":1000000,\"memClockRateKHz\":1000000,\"l2CacheSize\":%d}",
+      p.name, *(const int32_t *)id->data, 100 * p.major + 10 * p.minor, p.multiProcessorCount,
+      CUDART_VERSION, p.totalGlobalMem, p.maxGridSize[0], p.maxGridSize[1], p.maxGridSize[2],
+      p.maxThreadsDim[0], p.maxThreadsDim[1], p.maxThreadsDim[2], p.regsPerBlock, p.warpSize,
+      p.sharedMemPerBlock, p.sharedMemPerBlockOptin, p.reservedSharedMemPerBlock,
+      p.sharedMemPerMultiprocessor, p.regsPerMultiprocessor, p.maxBlocksPerMultiProcessor,
+      p.maxThreadsPerBlock, p.maxThreadsPerMultiProcessor, p.cooperativeLaunch, p.l2CacheSize);
+  set_attribute(descriptor, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, length + 1,
+                json);
+  return CUDNN_STATUS_SUCCESS;
+}
+
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t handle) {
   DOUBLE_ENTER();
   dn_descriptor *descriptor = dn_get(handle, "descriptor");
@@ -351,7 +382,9 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t handle) {
         dn_find(descriptor, (int)rules[i].name) == NULL)
       return dn_fail(CUDNN_STATUS_BAD_PARAM, "descriptor type %d lacks attribute %d",
                      (int)descriptor->type, (int)rules[i].name);
-  cudnnStatus_t status = dn_check(descriptor);
+  cudnnStatus_t status = descriptor->type == CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR
+                             ? describe_device(descriptor)
+                             : dn_check(descriptor);
   descriptor->finalized = status == CUDNN_STATUS_SUCCESS;
   return status;
 }
