@@ -872,6 +872,7 @@ COHORT_API cohort_status cohort_synthesize(cohort_context *context,
 
 typedef struct cohort_render_options {
   cohort_config config;
+  const char *model; // a run, checkpoint or model, whose config it is instead of files; NULL = none
   const char *dataset; // NULL = leave features as written
   const char *output;  // YAML file; NULL = only in the result
   bool force;

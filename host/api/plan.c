@@ -96,6 +96,8 @@ static co_status create_program(planning *p) {
   co_phase_options phases[CO_MAX_PHASES];
   int64_t phase_count;
   CO_RETURN_IF_FAILED(
+      co_param_groups_apply(p->model->network, &settings->param_groups, p->problems));
+  CO_RETURN_IF_FAILED(
       co_settings_phases(phases, &phase_count, settings, p->model->network, p->problems));
   if (p->problems->count) return co_diagnostics_result(p->problems);
   co_program_options options = {.rows = rows < effective ? rows : effective,
@@ -124,13 +126,18 @@ static co_status create_program(planning *p) {
                             CO_PLACEMENT_AUTO);
 }
 
-static int64_t layer_parameters(const co_graph *graph, const char *layer, bool *frozen) {
+// *rate: of its last parameter, as a multiple of the trainer's.
+static int64_t layer_parameters(const co_graph *graph, const char *layer, bool *frozen,
+                                double *rate) {
   int64_t count = 0;
   *frozen = false;
+  *rate = 1;
   for (int64_t i = 0; i < graph->param_count; i++) {
     if (strcmp(graph->params[i].layer, layer) != 0) continue;
     count += co_shape_count(&graph->params[i].shape);
-    if (!graph->params[i].trainable && !graph->params[i].state) *frozen = true;
+    if (graph->params[i].state) continue;
+    if (!graph->params[i].trainable) *frozen = true;
+    *rate = graph->params[i].rate;
   }
   return count;
 }
@@ -186,11 +193,14 @@ static void report_layers(const planning *p, cohort_result *result) {
     const co_layer_info *layer = &graph->layers[i];
     const co_shape *shape = &graph->values[layer->output].desc.shape;
     bool frozen;
-    int64_t parameters = layer_parameters(graph, layer->name, &frozen);
+    double rate;
+    int64_t parameters = layer_parameters(graph, layer->name, &frozen, &rate);
     char text[96];
     co_shape_print(shape, text, sizeof text);
-    co_text_printf(&result->text, "%-32s %-20s %-22s %12lld%s\n", layer->name, layer->class_->name,
+    co_text_printf(&result->text, "%-32s %-20s %-22s %12lld%s", layer->name, layer->class_->name,
                    text, (long long)parameters, frozen ? "  frozen" : "");
+    if (!frozen && rate != 1) co_text_printf(&result->text, "  rate x %.3g", rate);
+    co_text_printf(&result->text, "\n");
     co_json_open(json, '{');
     co_json_key(json, "name");
     co_json_string(json, layer->name);
@@ -202,6 +212,8 @@ static void report_layers(const planning *p, cohort_result *result) {
     co_json_int(json, parameters);
     co_json_key(json, "trainable");
     co_json_bool(json, !frozen);
+    co_json_key(json, "learning_rate_factor");
+    co_json_double(json, rate);
     render_layer(json, graph, i);
     co_json_close(json);
   }

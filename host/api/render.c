@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cohort_render_config: the config as it will be used, defaults filled in. cohort_init_config: one to
+// cohort_render_config: the config as it will be used, or as a model has it, defaults filled in. cohort_init_config: one to
 // begin with, made of a dataset, with what is worth knowing of each column beside it.
 #include <string.h>
 
@@ -33,15 +33,16 @@ static co_status expand(rendering *r, co_node **config) {
   return status == CO_ERR_CONFIG ? co_diagnostics_result(r->problems) : status;
 }
 
-// What is read, so that it is not written: the config files and the dataset.
+// What is read, so that it is not written: the config files, the dataset, the model.
 static co_status begin_output(rendering *r) {
   const cohort_config *config = &r->options->config;
-  const char **inputs = co_arena_alloc(r->arena, (size_t)config->file_count + 1, sizeof *inputs);
+  const char **inputs = co_arena_alloc(r->arena, (size_t)config->file_count + 2, sizeof *inputs);
   if (!inputs) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < config->file_count; i++)
     inputs[i] = config->files[i];
   inputs[config->file_count] = r->options->dataset;
-  co_output output = {r->options->output, r->options->force, inputs, config->file_count + 1};
+  inputs[config->file_count + 1] = r->options->model;
+  co_output output = {r->options->output, r->options->force, inputs, config->file_count + 2};
   return co_output_begin(&r->output, r->ctx, &output);
 }
 
@@ -106,9 +107,21 @@ static co_status read_preset(rendering *r, co_dataset *dataset, co_node **config
   return status;
 }
 
+static co_status read_model(rendering *r, co_node **config) {
+  const cohort_config *given = &r->options->config;
+  co_model_file file;
+  const char *path;
+  if (given->file_count)
+    return co_fail(CO_ERR_USAGE, "a model has a config of its own: --config or --model");
+  CO_RETURN_IF_FAILED(co_model_file_find_and_read(&file, &path, r->arena, r->options->model));
+  return co_settings_read_text(config, r->arena, path, file.config_text, given->assignments,
+                               given->assignment_count, r->problems);
+}
+
 static co_status read_config(rendering *r, co_node **config) {
   const cohort_config *given = &r->options->config;
   co_dataset *dataset;
+  if (r->options->model) return read_model(r, config);
   if (!r->init)
     return co_settings_read(config, r->arena, given->files, given->file_count, given->assignments,
                             given->assignment_count, r->problems);

@@ -84,6 +84,7 @@ static const char *section_of(const char *key) {
                                          {"event_encoder", "encoder"},
                                          {"layers", "layers"},
                                          {"phases", "phases"},
+                                         {"param_groups", "param_groups"},
                                          {"loss", "loss"},
                                          {"optimizer", "optimizer"},
                                          {"predictor", "predictor"},
@@ -428,6 +429,7 @@ static void define_all(co_json *json) {
   static const char *const in[] = {"input_features", "input_features.select", NULL};
   static const char *const out[] = {"output_features", NULL};
   static const char *const phases[] = {"trainer.phases", NULL};
+  static const char *const groups[] = {"trainer.param_groups", NULL};
   define_tables(json);
   define_kinds(json, "encoder", "Layers by a name, or written out.", list_encoders, NULL);
   define_kinds(json, "optimizer", "How gradients become updates.", list_optimizers, NULL);
@@ -438,6 +440,7 @@ static void define_all(co_json *json) {
   define_options(json, "preprocessing", false);
   define_options(json, "augmentation", true);
   define_list(json, "phases", NULL, phases);
+  define_list(json, "param_groups", NULL, groups);
   define_list(json, "features_in", "all", in);
   define_list(json, "features_out", "targets", out);
   define_defaults(json);

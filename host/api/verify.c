@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "host/api/parity.h"
+#include "host/train/settings.h"
 #include "kernels/rounding.h"
 
 // Put in smaller than they are, so that close decisions (a ReLU within rounding of 0, two elements of
@@ -437,6 +438,15 @@ static co_status make_differences(co_parity *p) {
              : CO_ERR_MEMORY;
 }
 
+// What its training froze has no gradients to compare.
+static co_status apply_groups(co_parity *p) {
+  co_trainer_settings settings;
+  CO_RETURN_IF_FAILED(co_settings_parse_trainer(&settings, p->file.config, p->arena, &p->problems));
+  CO_RETURN_IF_FAILED(
+      co_param_groups_apply(p->model->network, &settings.param_groups, &p->problems));
+  return co_diagnostics_result(&p->problems);
+}
+
 static co_status verify(co_parity *p) {
   CO_RETURN_IF_FAILED(co_arena_create(&p->arena, p->ctx));
   CO_RETURN_IF_FAILED(read_options(p));
@@ -449,6 +459,7 @@ static co_status verify(co_parity *p) {
   if (p->model->event_table_count)
     return co_fail(CO_ERR_CONFIG,
                    "models that read events, or texts as sequences, cannot be verified yet");
+  CO_RETURN_IF_FAILED(apply_groups(p));
   CO_RETURN_IF_FAILED(open_batches(p));
   CO_RETURN_IF_FAILED(open_sides(p));
   CO_RETURN_IF_FAILED(make_differences(p));

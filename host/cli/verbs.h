@@ -275,8 +275,8 @@ typedef struct cli_init_config_options {
 } cli_init_config_options;
 
 typedef struct cli_render_options {
-  cli_common common;            // -c, -s, --force
-  const char *dataset, *output; // NULL = none, stdout
+  cli_common common;                    // -c, -s, --force
+  const char *model, *dataset, *output; // NULL = none, none, stdout
 } cli_render_options;
 
 typedef struct cli_doctor_options {

@@ -432,8 +432,8 @@ void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   if (store->ema_mirror) out->mirror *= 2;
   out->averages = store->ema ? store->param_bytes : 0;
   out->state = store->state_bytes;
-  out->gradients = store->gradient ? store->param_bytes : 0;
-  out->slots = store->param_bytes * (size_t)store->slots;
+  out->gradients = store->gradient ? store->trained_bytes : 0;
+  out->slots = store->trained_bytes * (size_t)store->slots;
   out->arena = program->arena_bytes;
   out->workspace = program->workspace_bytes;
   out->batches = program->section_bytes;

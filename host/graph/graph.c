@@ -145,7 +145,7 @@ co_status co_graph_add_param(co_graph *graph, const char *name, const co_param_i
   param->layer = layer;
   param->value = *out;
   param->group = group;
-  param->trainable = !info->state && !graph->frozen;
+  param->trainable = !graph->frozen;
   if (param->rate == 0) param->rate = 1;
   return CO_OK;
 }

@@ -73,7 +73,7 @@ typedef struct co_param_info {
   const char *name;  // "encoder/conv2d/kernel", unique
   const char *layer; // "encoder/conv2d"
   bool state;        // STATE instead of PARAM
-  bool trainable;    // false: frozen, no gradient is planned
+  bool trainable;    // false: frozen, no gradient is planned; of state: training leaves it as it is
   int32_t group;     // position in the graph's groups; the last holds all that no name is left for
   co_shape shape;    // canonical
   co_init_kind init;

@@ -61,8 +61,9 @@ static const struct {
                                {"/optimizer/slot0", CO_BLOCK_SLOT0},
                                {"/optimizer/slot1", CO_BLOCK_SLOT1}};
 
-static bool has_trained(const co_store *store, int k) {
-  return k == 0 ? store->ema != NULL : k - 1 < store->slots;
+static bool has_trained(const co_store *store, int64_t entry, int k) {
+  if (store->entries[entry].info.state) return false;
+  return k == 0 ? store->ema != NULL : k - 1 < store->slots && co_store_is_trained(store, entry);
 }
 
 static char *trained_path(co_context *ctx, int k, const co_param_info *info) {
@@ -223,8 +224,8 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
     CO_RETURN_IF_FAILED(
         co_h5_write(file, PHASE_UPDATES, CO_I64, &phases, state->updates, NULL, true));
   for (int k = 0; k < 1 + CO_MAX_SLOTS; k++)
-    for (int64_t i = 0; has_trained(store, k) && i < store->count; i++) {
-      if (store->entries[i].info.state) continue;
+    for (int64_t i = 0; i < store->count; i++) {
+      if (!has_trained(store, i, k)) continue;
       char *path = trained_path(store->ctx, k, &store->entries[i].info);
       co_status status = path ? write_entry(file, store, i, trained[k].block, path) : CO_ERR_MEMORY;
       co_free(store->ctx, path);
@@ -518,8 +519,8 @@ static co_status read_all(co_h5 *file, co_store *store, bool training) {
     char *path = co_format(store->ctx, "/model_weights/%s", info->name);
     status = path ? read_entry(file, store, i, co_store_result(store), path) : CO_ERR_MEMORY;
     co_free(store->ctx, path);
-    for (int k = 0; status == CO_OK && training && !info->state && k < 1 + CO_MAX_SLOTS; k++) {
-      if (!has_trained(store, k)) continue;
+    for (int k = 0; status == CO_OK && training && k < 1 + CO_MAX_SLOTS; k++) {
+      if (!has_trained(store, i, k)) continue;
       path = trained_path(store->ctx, k, info);
       status = path ? read_entry(file, store, i, trained[k].block, path) : CO_ERR_MEMORY;
       co_free(store->ctx, path);

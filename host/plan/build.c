@@ -103,7 +103,20 @@ static void apply_inference(co_plan_op *op, co_value *alias) {
   memcpy(op->out, out, sizeof out);
 }
 
-static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value *alias) {
+// Whether training leaves a layer with statistics as it is: then it uses those that are stored, as Keras does.
+static bool is_frozen(const co_plan *plan, const co_store *store, const co_graph_op *op) {
+  bool statistics = false, trains = false;
+  for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
+    const int32_t param = op->in[k] == CO_NO_VALUE ? -1 : plan->values[op->in[k]].param;
+    if (param < 0) continue;
+    statistics = statistics || store->entries[param].info.state;
+    trains = trains || store->entries[param].info.trainable;
+  }
+  return statistics && !trains;
+}
+
+static co_status copy_operation(co_plan *plan, const co_store *store, const co_graph_op *from,
+                                co_value *alias) {
   co_plan_op op = co_plan_op_make(from->op, from->layer, NULL);
   op.desc.attr = from->attr;
   op.desc.accumulate = from->accumulate;
@@ -113,7 +126,8 @@ static co_status copy_operation(co_plan *plan, const co_graph_op *from, co_value
     op.out[k] = from->out[k];
   }
   co_mode mode = plan->options.mode;
-  if (mode != CO_MODE_TRAIN && mode != CO_MODE_UPDATE) apply_inference(&op, alias);
+  if (mode != CO_MODE_UPDATE && (mode != CO_MODE_TRAIN || is_frozen(plan, store, from)))
+    apply_inference(&op, alias);
   return op.desc.op == CO_OP_COUNT ? CO_OK : co_plan_add_op(plan, &op, NULL);
 }
 
@@ -169,7 +183,7 @@ co_status co_pass_build(co_plan *plan, co_store *store) {
   for (int64_t i = 0; i < graph->value_count; i++)
     alias[i] = (co_value)i;
   for (int64_t i = 0; i < graph->op_count; i++)
-    if (keep[i]) CO_RETURN_IF_FAILED(copy_operation(plan, &graph->ops[i], alias));
+    if (keep[i]) CO_RETURN_IF_FAILED(copy_operation(plan, store, &graph->ops[i], alias));
   for (int64_t i = 0; i < graph->output_count; i++) {
     co_value value = graph->outputs[i].value;
     plan->outputs[i] = needed[value] ? alias[value] : CO_NO_VALUE;

@@ -81,29 +81,44 @@ static size_t align_up(size_t value, size_t alignment) {
   return (value + alignment - 1) / alignment * alignment;
 }
 
-// Offsets follow the order of the table, parameters and state each in their block.
+static bool is_trained(const co_store_entry *entry) {
+  return entry->info.trainable && !entry->info.state;
+}
+
+static void place_entry(co_store *store, co_store_entry *entry, size_t *total) {
+  if (entry->home.layout == CO_LAYOUT_ANY) entry->home.layout = CO_LAYOUT_CANONICAL;
+  entry->bytes = store->backend->api->layout_bytes(store->backend, &entry->home);
+  entry->offset = *total;
+  *total += align_up(entry->bytes, store->alignment);
+}
+
+// Offsets follow the order of the table: parameters that are trained, then frozen ones; state in a block of its own.
 static void place_entries(co_store *store) {
-  const co_backend_api *api = store->backend->api;
   // Elements of the mirror are half as large, and start as well aligned.
-  store->alignment = api->alignment * (store->mirrored ? 2 : 1);
-  store->param_bytes = store->state_bytes = 0;
+  store->alignment = store->backend->api->alignment * (store->mirrored ? 2 : 1);
+  store->trained_bytes = store->state_bytes = 0;
+  for (int64_t i = 0; i < store->count; i++)
+    if (is_trained(&store->entries[i]))
+      place_entry(store, &store->entries[i], &store->trained_bytes);
+  store->param_bytes = store->trained_bytes;
   for (int64_t i = 0; i < store->count; i++) {
     co_store_entry *entry = &store->entries[i];
-    if (entry->home.layout == CO_LAYOUT_ANY) entry->home.layout = CO_LAYOUT_CANONICAL;
-    entry->bytes = api->layout_bytes(store->backend, &entry->home);
-    size_t *total = entry->info.state ? &store->state_bytes : &store->param_bytes;
-    entry->offset = *total;
-    *total += align_up(entry->bytes, store->alignment);
+    if (!is_trained(entry))
+      place_entry(store, entry, entry->info.state ? &store->state_bytes : &store->param_bytes);
   }
+}
+
+bool co_store_is_trained(const co_store *store, int64_t entry) {
+  return is_trained(&store->entries[entry]);
 }
 
 size_t co_store_bytes(co_store *store, bool training, int slots) {
   if (!store->allocated) place_entries(store);
-  size_t blocks = training ? 2 + (size_t)slots : 1; // parameters, gradients, slots
-  if (store->averaged) blocks++;
+  size_t bytes = store->param_bytes + store->state_bytes;
+  if (training) bytes += store->trained_bytes * (1 + (size_t)slots); // gradients, slots
+  if (store->averaged) bytes += store->param_bytes;
   size_t mirrors = store->averaged ? 2 : 1;
-  size_t mirror = store->mirrored ? mirrors * store->param_bytes / 2 : 0;
-  return store->param_bytes * blocks + mirror + store->state_bytes;
+  return bytes + (store->mirrored ? mirrors * store->param_bytes / 2 : 0);
 }
 
 static co_status create_zeroed(co_store *store, size_t bytes, void **out) {
@@ -116,8 +131,8 @@ static co_status create_zeroed(co_store *store, size_t bytes, void **out) {
 
 static co_op_desc cast_to_mirror(const co_store *store) {
   co_op_desc desc = {.op = CO_OP_CAST, .has_in = 1, .has_out = 1, .attr = {.dtype = CO_BF16}};
-  desc.in[0] =
-      (co_tensor_desc){CO_F32, CO_LAYOUT_CANONICAL, co_shape_make(1, co_store_elements(store))};
+  desc.in[0] = (co_tensor_desc){CO_F32, CO_LAYOUT_CANONICAL,
+                                co_shape_make(1, (int64_t)(store->param_bytes / sizeof(float)))};
   desc.out[0] = desc.in[0];
   desc.out[0].dtype = CO_BF16;
   return desc;
@@ -175,17 +190,17 @@ co_status co_store_allocate(co_store *store, bool training, int slots) {
   place_entries(store);
   CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->param));
   CO_RETURN_IF_FAILED(create_zeroed(store, store->state_bytes, &store->state));
-  if (training) CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->gradient));
+  if (training) CO_RETURN_IF_FAILED(create_zeroed(store, store->trained_bytes, &store->gradient));
   if (store->averaged) CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->ema));
   store->slots = training ? slots : 0;
   for (int i = 0; i < store->slots; i++)
-    CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->slot[i]));
+    CO_RETURN_IF_FAILED(create_zeroed(store, store->trained_bytes, &store->slot[i]));
   store->allocated = true;
   return create_mirror(store);
 }
 
 int64_t co_store_elements(const co_store *store) {
-  return (int64_t)(store->param_bytes / co_dtype_size(store->real));
+  return (int64_t)(store->trained_bytes / co_dtype_size(store->real));
 }
 
 static void *entry_address(co_store *store, const co_store_entry *entry, co_block block) {
@@ -196,6 +211,8 @@ static void *entry_address(co_store *store, const co_store_entry *entry, co_bloc
   if (block == CO_BLOCK_EMA) base = store->ema;
   if (entry->info.state)
     base = block == CO_BLOCK_PARAM || block == CO_BLOCK_EMA ? store->state : NULL;
+  else if (block != CO_BLOCK_PARAM && block != CO_BLOCK_EMA && !entry->info.trainable)
+    base = NULL;
   return base ? base + entry->offset : NULL;
 }
 
@@ -416,9 +433,9 @@ co_status co_store_initialize(co_store *store, uint64_t seed) {
   for (int64_t i = 0; i < store->count; i++)
     CO_RETURN_IF_FAILED(initialize_entry(store, i, seed));
   if (store->gradient)
-    CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->gradient, store->param_bytes));
+    CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->gradient, store->trained_bytes));
   for (int i = 0; i < store->slots; i++)
-    CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->slot[i], store->param_bytes));
+    CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->slot[i], store->trained_bytes));
   return CO_OK;
 }
 

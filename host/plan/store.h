@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parameters, state, gradients and optimizer slots: one block each, made of 'entries' at equal,
-// aligned offsets, each in a home layout that the first plan to use it fixes. Padding is zero and
+// aligned offsets, each in a home layout that the first plan to use it fixes. Frozen parameters come last in their
+// block; gradients and slots have no room for them. Padding is zero and
 // stays zero. Plans that compute in bf16 read copies of the parameters in a further block, the
 // mirror: the same elements in the same order, rounded. The optimizer writes it with the parameters;
 // whatever else writes those is followed by co_store_refresh. It is never stored. Names and canonical shapes come from graphs; several graphs (and plans) may share a
@@ -29,7 +30,8 @@ typedef struct co_store {
   co_store_entry *entries;
   int64_t count, capacity;
   size_t param_bytes, state_bytes;
-  int slots; // optimizer slots allocated
+  size_t trained_bytes; // of the parameters that are trained, which come first
+  int slots;            // optimizer slots allocated
   bool allocated;
   size_t alignment; // of entries in the blocks, once allocated
   uint64_t version; // grows with every change of parameters or state: derived data follow it
@@ -62,8 +64,10 @@ co_block co_store_result(const co_store *store);
 // After an update that wrote the parameters and, with them, the mirror.
 void co_store_note_update(co_store *store);
 size_t co_store_mirror_offset(const co_store *store, int64_t entry); // bytes
-// Reals in the parameter block, padding included: the length of flat updates.
+// Reals of the parameters that are trained, padding included: the length of flat updates.
 int64_t co_store_elements(const co_store *store);
+
+bool co_store_is_trained(const co_store *store, int64_t entry); // has gradients and slots
 
 // Which copy of an entry: CO_BLOCK_PARAM and CO_BLOCK_EMA mean state for state entries.
 // Canonical values on the host, converted to or from the store's layout; `count` must be the

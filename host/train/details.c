@@ -89,7 +89,8 @@ static co_status add_histograms(co_session *t, co_text *summary) {
   for (int64_t i = 0; status == CO_OK && i < store->count; i++) {
     if (store->entries[i].info.state) continue;
     status = add_histogram(t, summary, i, co_store_result(store), values);
-    if (status == CO_OK) status = add_histogram(t, summary, i, CO_BLOCK_GRADIENT, values);
+    if (status == CO_OK && co_store_is_trained(store, i))
+      status = add_histogram(t, summary, i, CO_BLOCK_GRADIENT, values);
   }
   co_free(t->ctx, values);
   return status;

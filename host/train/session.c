@@ -269,6 +269,8 @@ static co_status create_program(co_session *t) {
   co_phase_options phases[CO_MAX_PHASES];
   int64_t phase_count;
   CO_RETURN_IF_FAILED(
+      co_param_groups_apply(t->model->network, &t->settings.param_groups, t->problems));
+  CO_RETURN_IF_FAILED(
       co_settings_phases(phases, &phase_count, &t->settings, t->model->network, t->problems));
   if (t->problems->count) return co_diagnostics_result(t->problems);
   for (int64_t i = 0; i < phase_count; i++)

@@ -9,7 +9,7 @@
 typedef struct section_options {
   co_trainer_settings settings;
   const char *precision; // its name
-  const co_node *optimizer, *schedule, *clipping, *ema, *checkpoint, *phases;
+  const co_node *optimizer, *schedule, *clipping, *ema, *checkpoint, *phases, *param_groups;
 } section_options;
 
 #define IN(member) offsetof(section_options, settings.member)
@@ -82,6 +82,10 @@ static const co_field trainer_fields[] = {
      NULL},
     {"checkpoint", CO_FIELD_NODE, offsetof(section_options, checkpoint), "null", 0, 0, NULL,
      "{keep_last: 2}", NULL},
+    {"param_groups", CO_FIELD_NODE, offsetof(section_options, param_groups), "null", 0, 0, NULL,
+     "Parameters with a learning rate of their own, or frozen: [{params: [image], learning_rate: "
+     "1.0e-4}, …].",
+     NULL},
     {"phases", CO_FIELD_NODE, offsetof(section_options, phases), "null", 0, 0, NULL,
      "Networks that are trained in turn: [{losses: [real], groups: [image, real]}, …]; all at once "
      "if "
@@ -186,6 +190,8 @@ bool co_settings_describe(int i, const char **path, const char **doc, const co_f
       {"trainer.gradient_clipping", "What is done about large gradients.", clipping_fields},
       {"trainer.ema", "A moving average of the weights.", ema_fields},
       {"trainer.checkpoint", "Which checkpoints are kept.", checkpoint_fields},
+      {"trainer.param_groups", "Parameters that are trained otherwise, or not at all.",
+       co_param_group_fields},
       {"trainer.phases", "What is trained in its turn.", co_phase_fields}};
   if (i < 0 || (size_t)i >= sizeof tables / sizeof *tables) return false;
   *path = tables[i].path;
@@ -303,6 +309,12 @@ static co_status parse_phases(section_options *options, co_arena *arena, co_diag
                                      .optimizer = options->settings.optimizer};
   CO_RETURN_IF_FAILED(
       co_phases_parse(&options->settings.phases, options->phases, &trainer, arena, problems));
+  CO_RETURN_IF_FAILED(co_param_groups_parse(&options->settings.param_groups, options->param_groups,
+                                            &trainer, arena, problems));
+  if (options->settings.param_groups.count && options->settings.phases.count)
+    CO_RETURN_IF_FAILED(co_node_problem(
+        problems, options->param_groups, "let layers say trainable: false",
+        "trainer.param_groups: each phase has groups and a learning rate of its own"));
   return check_choice(&options->settings, options->phases, problems);
 }
 
@@ -449,6 +461,10 @@ static void render_trainer(co_json *json, const co_trainer_settings *settings) {
   if (settings->phases.count) {
     co_json_key(json, "phases");
     co_phases_render(json, &settings->phases);
+  }
+  if (settings->param_groups.list) {
+    co_json_key(json, "param_groups");
+    co_node_render(json, settings->param_groups.list);
   }
   co_json_close(json);
 }

@@ -8,6 +8,7 @@
 #include "host/device/precision.h"
 #include "host/eval/baselines.h"
 #include "host/graph/schedule/schedule.h"
+#include "host/train/param_groups.h"
 #include "host/train/phases.h"
 
 // What becomes of a step whose gradient is not finite.
@@ -27,6 +28,7 @@ typedef struct co_trainer_settings {
   co_optimizer_settings optimizer;
   co_schedule_options schedule;
   co_phases phases;
+  co_param_groups param_groups;
   co_predictor_settings predictor; // what is trained
   co_baseline_settings baselines;  // beside it, if it is a network
 } co_trainer_settings;

@@ -67,6 +67,68 @@ def resnet50(channels, classes):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
 
 
+class Basic(nn.Module):
+    """A residual block of models/presets/product-resnet.yaml."""
+
+    def __init__(self, inputs, width, stride):
+        super().__init__()
+        self.a, self.a_norm = nn.Conv2d(inputs, width, 3, stride, 1, bias=False), norm(width)
+        self.b, self.b_norm = nn.Conv2d(width, width, 3, 1, 1, bias=False), norm(width)
+        self.project = stride > 1
+        if self.project:
+            self.d, self.d_norm = nn.Conv2d(inputs, width, 1, stride, bias=False), norm(width)
+
+    def forward(self, x):
+        y = functional.relu(self.a_norm(self.a(x)))
+        return functional.relu(self.b_norm(self.b(y)) + (self.d_norm(self.d(x)) if self.project else x))
+
+
+def product_resnet(channels, classes):
+    layers, inputs = [nn.Conv2d(channels, 16, 3, padding=1, bias=False), norm(16), nn.ReLU()], 16
+    for width in (16, 32, 64, 128):
+        layers += [Basic(inputs, width, 1 if width == inputs else 2), Basic(width, width, 1)]
+        inputs = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
+
+
+def depthwise(channels, classes):
+    layers, inputs = [nn.Conv2d(channels, 32, 3, 2, 1, bias=False), norm(32), nn.ReLU()], 32
+    for width, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1)):
+        layers += [nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False), norm(inputs), nn.ReLU(),
+                   nn.Conv2d(inputs, width, 1, bias=False), norm(width), nn.ReLU()]
+        inputs = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
+
+
+class ChannelsFirst(nn.Module):
+    """Features as an image: they lie as (height, width, channels)."""
+
+    def __init__(self, height, width, channels):
+        super().__init__()
+        self.shape = (height, width, channels)
+
+    def forward(self, x):
+        return x.unflatten(1, self.shape).permute(0, 3, 1, 2)
+
+
+def conv_autoencoder(shape):
+    channels, height, width = shape
+    height, width = height // 4, width // 4
+    return nn.Sequential(nn.Conv2d(channels, 32, 3, padding=1, bias=False), norm(32), nn.ReLU(), nn.MaxPool2d(2),
+                         nn.Conv2d(32, 64, 3, padding=1, bias=False), norm(64), nn.ReLU(), nn.MaxPool2d(2),
+                         nn.Flatten(), nn.Linear(64 * height * width, 256), nn.ReLU(), nn.Linear(256, 64),
+                         nn.Linear(64, 64 * height * width), nn.ReLU(), ChannelsFirst(height, width, 64),
+                         nn.Upsample(scale_factor=2), nn.Conv2d(64, 64, 3, padding=1, bias=False), norm(64), nn.ReLU(),
+                         nn.Upsample(scale_factor=2), nn.Conv2d(64, 32, 3, padding=1, bias=False), norm(32), nn.ReLU(),
+                         nn.Conv2d(32, channels, 3, padding=1), nn.Sigmoid())
+
+
+def dense_autoencoder(shape):
+    pixels = int(np.prod(shape))
+    return nn.Sequential(nn.Flatten(), *dense(pixels, 512, 256), nn.ReLU(), nn.Linear(256, 64), *dense(64, 256, 512, pixels),
+                         nn.Sigmoid(), ChannelsFirst(*shape[1:], shape[0]))
+
+
 def product_cnn(shape, classes, dropout):
     layers, channels, height, width = [], *shape
     for filters in (32, 64, 128):
@@ -74,6 +136,9 @@ def product_cnn(shape, classes, dropout):
         channels, height, width = filters, height // 2, width // 2
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, 128), nn.ReLU(),
                          nn.Dropout(dropout), nn.Linear(128, classes))
+
+
+RECONSTRUCTIONS = ("conv-autoencoder", "dense-autoencoder")
 
 
 def network(model, shape, outputs, plain):
@@ -89,6 +154,14 @@ def network(model, shape, outputs, plain):
         return product_cnn(shape, outputs, 0.0 if plain else 0.3)
     if model == "resnet50":
         return resnet50(shape[0], outputs)
+    if model == "product-resnet":
+        return product_resnet(shape[0], outputs)
+    if model == "depthwise":
+        return depthwise(shape[0], outputs)
+    if model == "conv-autoencoder":
+        return conv_autoencoder(shape)
+    if model == "dense-autoencoder":
+        return dense_autoencoder(shape)
     if model != "cnn":
         raise ValueError(f"no network {model}")
     channels, height, width = shape
@@ -130,6 +203,8 @@ def load(net, weights, shape):
             values = {key: torch.from_numpy(np.array(value)) for key, value in group[name].items()}
             if isinstance(module, nn.BatchNorm2d):
                 pairs = [(module.weight, values["gamma"]), (module.bias, values["beta"])]
+            elif isinstance(module, nn.Conv2d) and module.groups > 1:
+                pairs = [(module.weight, values["kernel"].permute(2, 3, 0, 1).flatten(0, 1).unsqueeze(1))]
             elif isinstance(module, nn.Conv2d):
                 pairs = [(module.weight, values["kernel"].permute(3, 2, 0, 1))]
                 channels = module.out_channels
@@ -249,8 +324,8 @@ class Contender:
         capturable = self.mode == "cudagraphs"
         self.optimizer, self.kind = optimizer_for(self.model, self.net.parameters(), capturable)
         self.forward, self.score = self.loss, self.predict_batch
-        if self.mode in ("compile", "max-autotune"):
-            options = {"mode": "max-autotune"} if self.mode == "max-autotune" else {}
+        if self.mode in ("compile", "max-autotune", "freeze"):  # freezing folds and packs weights: for scoring alone
+            options = {"compile": {}, "max-autotune": {"mode": "max-autotune"}, "freeze": {"options": {"freezing": True}}}[self.mode]
             self.forward, self.score = torch.compile(self.loss, **options), torch.compile(self.predict_batch, **options)
         if self.resident:  # ready to compute with: nothing is left to do but to pick rows
             self.x, self.y = self.prepare(data.x.to(device)), data.y.to(device)
@@ -272,6 +347,8 @@ class Contender:
             x = torch.where(mirrored, x.flip(3), x)
         with self.autocast():
             z = self.net(x)
+        if self.model in RECONSTRUCTIONS:
+            return functional.mse_loss(z.float(), x)
         if self.data.classes:
             return functional.cross_entropy(z.float(), y)
         return functional.mse_loss(z.float(), y)
@@ -279,7 +356,7 @@ class Contender:
     def predict_batch(self, x):
         with self.autocast():
             z = self.net(x)
-        return torch.softmax(z.float(), 1) if self.data.classes else z.float()
+        return torch.softmax(z.float(), 1) if self.data.classes and self.model not in RECONSTRUCTIONS else z.float()
 
     def next_rows(self):
         if self.at + self.batch > self.rows:
@@ -331,16 +408,16 @@ class Contender:
             torch.cuda.synchronize()
 
     def chunk(self, seconds, work):
-        """Calls of `work` a second; their number grows until they take that long."""
+        """Calls of `work` a second, and processor seconds of one; their number grows until they take that long."""
         while True:
             self.wait()
-            begin = time.perf_counter()
+            begin, used = time.perf_counter(), time.process_time()
             for _ in range(self.steps):
                 last = work()
             self.wait()
-            passed = time.perf_counter() - begin
+            passed, used = time.perf_counter() - begin, time.process_time() - used
             if passed >= seconds:
-                return self.steps / passed, last
+                return self.steps / passed, used / self.steps, last
             self.steps = max(self.steps + 1, min(10 * self.steps, round(1.1 * self.steps * seconds / max(passed, 1e-6))))
 
 
@@ -357,8 +434,8 @@ def losses(contender, request):
 
 def train(contender, request):
     contender.net.train()
-    rate, loss = contender.chunk(request["seconds"], contender.step)
-    return {"rate": rate, "loss": loss.item()}
+    rate, cpu, loss = contender.chunk(request["seconds"], contender.step)
+    return {"rate": rate, "cpu": cpu, "loss": loss.item()}
 
 
 def predict(contender, request):
@@ -374,8 +451,8 @@ def predict(contender, request):
         return contender.score(x).to("cpu")
 
     with torch.inference_mode():
-        rate, _ = contender.chunk(request["seconds"], one)
-    return {"rate": rate * contender.batch}
+        rate, cpu, _ = contender.chunk(request["seconds"], one)
+    return {"rate": rate * contender.batch, "cpu": cpu / contender.batch}
 
 
 def launches(contender, request):
@@ -461,9 +538,9 @@ def main():
     def contender_for(request):
         if request["data"] not in data:
             data[request["data"]] = Data(request["data"])
-        key = json.dumps([request.get(name) for name in ("model", "data", "batch", "layout", "mode", "placement", "weights", "plain")])
+        key = json.dumps([request.get(name) for name in ("model", "data", "batch", "layout", "mode", "placement", "weights", "plain", "precision")])
         if key not in contenders or request.get("fresh"):
-            contenders[key] = Contender(data[request["data"]], request, device, options.precision)
+            contenders[key] = Contender(data[request["data"]], request, device, request.get("precision", options.precision))
         return contenders[key]
 
     if options.first_step:

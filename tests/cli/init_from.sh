@@ -19,9 +19,11 @@ expect 0 convert "$models/sequential.model.h5" -O m.h5 --output label --input im
 expect 0 predict -m m.h5 --dataset d.h5 -O m.csv --quiet
 
 # ---- all weights and statistics: at a rate of 0 the model is the one that it began with
+expect 0 render-config -m m.h5 -O own.yaml
+refused 2 'a model has a config of its own' -- render-config -m m.h5 -c own.yaml
 expect 0 inspect m.h5 --json
-sed 's/.*"config"://; s/}$//' out >own.yaml
-sed 's/"momentum":0.99/"momentum":1.0/' own.yaml >still.yaml
+sed 's/.*"config"://; s/}$//' out >own.json
+sed 's/"momentum":0.99/"momentum":1.0/' own.json >still.yaml
 still=(--set trainer.learning_rate=0 --set trainer.max_epochs=1)
 expect 0 train -c still.yaml --dataset d.h5 --run-dir still --init-from m.h5 "${still[@]}"
 said "init_from 11 of 11 parameters of $dir/m.h5"
@@ -37,8 +39,11 @@ expect 0 predict -m averaged --dataset d.h5 -O averaged.csv --quiet
 cmp -s m.csv averaged.csv || fail 'the average did not begin with them'
 
 # ---- some of them
-sed 's/"output_features":.*/"output_features":[{"name":"label"}], "trainer":{"max_epochs":2,"batch_size":32}}/' \
-  own.yaml >head.yaml
+sed 's/"output_features":.*/"output_features":[{"name":"label"}], "trainer":{"max_epochs":2,"batch_size":32,\
+  "param_groups":[{"params":["image\/batch_norm*","image\/conv2d"],"trainable":false},{"params":["image"],"lr":1e-4}]}}/' \
+  own.json >head.yaml
+expect 0 plan -c head.yaml --dataset d.h5
+[ "$(grep -c '  frozen$' out) $(grep -c '  rate x 0.1$' out)" = '2 2' ] || fail "groups: $(grep image/ out)"
 with=(-c head.yaml --dataset d.h5 --threads 1)
 expect 0 train "${with[@]}" --run-dir whole --init-from m.h5
 said '9 of 11 parameters'

@@ -4,6 +4,7 @@
 // precision allows.
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "host/core/h5.h"
 #include "tests/train/helpers.h"
@@ -12,7 +13,7 @@ enum { STEPS = 10, ROWS = 4, H = 6, W = 5, C = 4, OUT = 3, MOST = 1300 };
 
 typedef struct variant {
   const char *name, *layer, *options; // in the fixture; ours
-  const char *weights[4];             // of the layer, NULL after the last
+  const char *weights[5];             // of the layer, NULL after the last
 } variant;
 
 static const variant variants[] = {
@@ -43,6 +44,12 @@ static const variant variants[] = {
     {"average", "AveragePooling2D", "{pool_size: 3, strides: 2, padding: symmetric}", {NULL}},
     {"padded", "ZeroPadding2D", "{padding: [[1, 2], [0, 3]]}", {NULL}},
     {"cropped", "Cropping2D", "{cropping: [[1, 2], [0, 1]]}", {NULL}},
+    {"group_normalization", "GroupNormalization", "{groups: 2}", {"gamma", "beta"}},
+    {"squeeze_excitation",
+     "SqueezeExcitation",
+     "{ratio: 2}",
+     {"squeeze_kernel", "squeeze_bias", "excite_kernel", "excite_bias"}},
+    {"frozen", "BatchNormalization", "{}", {NULL}},
 };
 
 static void build(rig *r, const variant *v) {
@@ -53,7 +60,9 @@ static void build(rig *r, const variant *v) {
   OK(co_graph_create(&r->graph, r->ctx));
   OK(co_graph_add_input(r->graph, "x", CO_F32, &image, &x));
   x = layer(r, "Conv2D", "before", "{filters: 4, kernel_size: 1}", &x, 1); // a gradient goes to it
+  r->graph->frozen = strcmp(v->name, "frozen") == 0;
   x = layer(r, v->layer, "layer", v->options, &x, 1);
+  r->graph->frozen = false;
   x = layer(r, "Flatten", "flatten", "{}", &x, 1);
   x = layer(r, "Dense", "behind", "{units: 3}", &x, 1);
   target = input(r, "target", OUT);
@@ -76,10 +85,11 @@ static void fill(rig *r, batch *out, int b) {
 
 static void start(rig *r) {
   for (int64_t e = 0; e < r->store->count; e++) {
+    const bool variance = strstr(r->store->entries[e].info.name, "variance");
     double values[MOST];
     assert_true(entry_count(r, e) <= MOST);
     for (int64_t j = 0; j < entry_count(r, e); j++)
-      values[j] = (double)((11 * j + 3) % 23 - 11) / 64;
+      values[j] = (double)((11 * j + 3) % 23 - 11) / 64 + variance;
     entry_write(r, e, CO_BLOCK_PARAM, values);
   }
 }

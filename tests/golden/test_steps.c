@@ -9,6 +9,7 @@
 #include "host/graph/layer.h"
 #include "host/graph/loss/loss.h"
 #include "host/graph/schedule/schedule.h"
+#include "host/train/settings.h"
 #include "tests/train/helpers.h"
 
 enum { STEPS = 10, ROWS = 8, IN = 5, HIDDEN = 4, OUT = 3, FACTORS = 20 };
@@ -54,6 +55,7 @@ static const objective objectives[] = {
 typedef struct update {
   const char *name, *optimizer;
   double clip_norm, clip_value, ema_decay;
+  const char *groups; // trainer.param_groups, at rate 0.01
 } update;
 
 static const update updates[] = {
@@ -66,6 +68,12 @@ static const update updates[] = {
     {.name = "clip_norm", .optimizer = "{sgd: {}}", .clip_norm = 0.5},
     {.name = "clip_value", .optimizer = "{adam: {epsilon: 1.0e-7}}", .clip_value = 0.05},
     {.name = "ema", .optimizer = "{adam: {epsilon: 1.0e-7}}", .ema_decay = 0.5},
+    {.name = "groups",
+     .optimizer = "{adamw: {epsilon: 1.0e-7, weight_decay: 0.1}}",
+     .groups =
+         "{learning_rate: 0.01, optimizer: {type: adamw, weight_decay: 0.1}, param_groups: [\n"
+         "  {params: [two/bias], trainable: false},\n"
+         "  {params: ['o*/kernel', one], lr: 0.002, weight_decay: 0.05}]}"},
 };
 
 // ---- network and batches -----------------------------------------------------------------------
@@ -192,7 +200,17 @@ static void check_losses(rig *r, const char *group, const double *got, double to
   OK(co_h5_close(file));
 }
 
-static void check(const lane *l, const char *group, const objective *o, const update *u,
+static void group(rig *r, const char *trainer) {
+  co_trainer_settings settings;
+  char *text = co_arena_format(r->arena, "{trainer: %s}", trainer);
+  co_node *root;
+  OK(co_settings_read_text(&root, r->arena, "groups", text, NULL, 0, &r->problems));
+  OK(co_settings_parse_trainer(&settings, root, r->arena, &r->problems));
+  OK(co_param_groups_apply(r->graph, &settings.param_groups, &r->problems));
+  OK(co_diagnostics_result(&r->problems));
+}
+
+static void check(const lane *l, const char *group_name, const objective *o, const update *u,
                   double rate) {
   rig r;
   batch b;
@@ -205,6 +223,7 @@ static void check(const lane *l, const char *group, const objective *o, const up
                                    .clip_value = u->clip_value,
                                    .ema_decay = u->ema_decay}}});
   build(&r, o);
+  if (u->groups) group(&r, u->groups);
   rig_program(&r);
   start(&r);
   batch_make(&r, &b, ROWS, 0);
@@ -212,7 +231,7 @@ static void check(const lane *l, const char *group, const objective *o, const up
     fill(&r, &b, o, step);
     got[step] = train(&r, 0, &b, (uint32_t)step, rate);
   }
-  check_losses(&r, group, got, l->tolerance);
+  check_losses(&r, group_name, got, l->tolerance);
   batch_free(&r, &b);
   rig_free(&r);
 }

@@ -362,8 +362,8 @@ static void *block_address(const rig *r, co_block block, bool state) {
 }
 
 size_t block_bytes(const rig *r, co_block block, bool state) {
-  (void)block;
-  return state ? r->store->state_bytes : r->store->param_bytes;
+  const bool trained = block != CO_BLOCK_PARAM && block != CO_BLOCK_EMA;
+  return state ? r->store->state_bytes : trained ? r->store->trained_bytes : r->store->param_bytes;
 }
 
 void *block_copy(rig *r, co_block block, bool state) {

@@ -103,6 +103,27 @@ static void test_schedule(void **state) {
   check_trainer("on_nan: ignore", CO_ERR_CONFIG, "stop, skip, rollback");
 }
 
+static void test_param_groups(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  check_trainer("param_groups: [{params: [image, 'label/*'], lr: 0.1}]", 0,
+                "\"learning_rate_factor\":100");
+  check_trainer("param_groups: [{params: ['*/bias'], trainable: false}, {params: [label]}]", 0,
+                NULL);
+  check_trainer("param_groups: [{params: [labels]}]", CO_ERR_CONFIG,
+                "[0].params: no parameter or layer is called 'labels'");
+  check_trainer("param_groups: [{params: ['*']}, {params: [label]}]", CO_ERR_CONFIG,
+                "[1].params: groups before it have them all");
+  check_trainer("param_groups: [{params: label}]", CO_ERR_CONFIG, "must be a list of names");
+  check_trainer("param_groups: {params: [label]}", CO_ERR_CONFIG, "must be a list of groups");
+  check_trainer("param_groups: [{params: [label], weight_decay: 0.1}]", CO_ERR_CONFIG,
+                "the trainer's optimizer has none");
+  check_trainer("learning_rate: 0, param_groups: [{params: [label], lr: 0.1}]", CO_ERR_CONFIG,
+                "the trainer's, which the schedule moves, is 0");
+  check_trainer("param_groups: [{params: ['*'], trainable: false}]", CO_ERR_CONFIG,
+                "there is no parameter to train");
+}
+
 // What another program calls a loss leads to its name here.
 static void test_losses(void **state) {
   (void)state;
@@ -392,21 +413,14 @@ static void test_result_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_output_twice),
-      TRAINING_TEST(test_two_kinds),
-      TRAINING_TEST(test_a_thousand),
-      TRAINING_TEST(test_optimizer),
-      TRAINING_TEST(test_dataset_section),
-      TRAINING_TEST(test_schedule),
-      TRAINING_TEST(test_losses),
-      TRAINING_TEST(test_paths_of_layers),
-      TRAINING_TEST(test_metrics),
-      TRAINING_TEST(test_layer_names),
-      TRAINING_TEST(test_shared_layers),
-      TRAINING_TEST(test_too_large),
-      TRAINING_TEST(test_too_little_memory),
-      TRAINING_TEST(test_no_validation),
-      TRAINING_TEST(test_calls),
+      TRAINING_TEST(test_output_twice),    TRAINING_TEST(test_two_kinds),
+      TRAINING_TEST(test_a_thousand),      TRAINING_TEST(test_optimizer),
+      TRAINING_TEST(test_dataset_section), TRAINING_TEST(test_schedule),
+      TRAINING_TEST(test_param_groups),    TRAINING_TEST(test_losses),
+      TRAINING_TEST(test_paths_of_layers), TRAINING_TEST(test_metrics),
+      TRAINING_TEST(test_layer_names),     TRAINING_TEST(test_shared_layers),
+      TRAINING_TEST(test_too_large),       TRAINING_TEST(test_too_little_memory),
+      TRAINING_TEST(test_no_validation),   TRAINING_TEST(test_calls),
       TRAINING_TEST(test_result_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,6 @@ static void frozen_layers_stay(void **unused) {
     const co_plan *plan = co_program_plan(r.program, 0);
     for (int64_t e = 0; e < r.store->count; e++) {
       const co_param_info *info = &r.store->entries[e].info;
-      if (info->state) continue;
       size_t bytes = (size_t)entry_count(&r, e) * sizeof(double);
       bool same = memcmp(before[e], entry_read(&r, e, CO_BLOCK_PARAM), bytes) == 0;
       assert_int_equal(same, is_frozen(info->name));
@@ -58,13 +57,27 @@ static void frozen_layers_stay(void **unused) {
     }
     // Nothing is derived that nobody needs: one layer below the loss needs its data gradient only,
     // the lowest none.
-    int data = 0;
+    int data = 0, stored = 0;
     for (int64_t i = 0; i < plan->op_count; i++) {
+      stored += plan->ops[i].desc.op == CO_OP_BATCH_NORM_INFERENCE;
+      assert_false(plan->ops[i].desc.op == CO_OP_BATCH_NORM);
       data += plan->ops[i].desc.op == CO_OP_DENSE_BACKWARD_DATA ||
               plan->ops[i].desc.op == CO_OP_DENSE_RELU_BACKWARD;
       assert_false(plan->ops[i].backward && strstr(plan->ops[i].layer, "bottom"));
     }
-    assert_int_equal(data, 2); // of the head and of `top`
+    assert_int_equal(data, 2);   // of the head and of `top`
+    assert_int_equal(stored, 1); // the normalisation uses its stored statistics
+    // Gradients and slots have room for `middle` and the head alone.
+    co_program_bytes bytes;
+    co_program_get_bytes(r.program, &bytes);
+    int64_t trained = 0;
+    for (int64_t e = 0; e < r.store->count; e++) {
+      if (!is_frozen(r.store->entries[e].info.name)) trained += entry_count(&r, e);
+      assert_int_equal(co_store_is_trained(r.store, e), !is_frozen(r.store->entries[e].info.name));
+    }
+    assert_true(bytes.gradients < (size_t)trained * co_dtype_size(s.real) + 4 * r.store->alignment);
+    assert_int_equal(bytes.slots, 2 * bytes.gradients);
+    assert_true(bytes.parameters > bytes.gradients);
     batch_free(&r, &b);
     rig_free(&r);
   }
