@@ -6,8 +6,8 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
-#include "../control.h"
 #include "double.h"
+#include "tests/cudasim/control.h"
 
 enum { MAX_KERNELS = 8192, MAX_CONFIGURATIONS = 16 };
 
