@@ -8,6 +8,9 @@
 // below, and what has no default is required (status 2 without it). Text is UTF-8. A context serves
 // one call at a time; several contexts may be used from several threads if HDF5 was built to be
 // thread-safe. Nothing aborts or exits; `options` and `out` must not be NULL unless it is said.
+//
+// Recurrent layers on CUDA have equal bits in each run only in a process whose environment has
+// CUBLAS_WORKSPACE_CONFIG=:4096:2 before a device is opened; the program and the Python module set it.
 #ifndef COHORT_COHORT_H
 #define COHORT_COHORT_H
 

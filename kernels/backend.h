@@ -71,7 +71,8 @@ typedef struct co_backend_api {
   // All layouts concrete and as answered by query.
   co_status (*prepare)(co_backend *backend, const co_op_desc *desc, co_prepared **out);
   void (*release)(co_backend *backend, co_prepared *prepared);
-  // Absent operands are NULL. No allocation. On the CPU it returns when done; on CUDA it enqueues.
+  // Absent operands are NULL. No allocation. On the CPU it returns when done; on CUDA it enqueues. Inputs
+  // stay as they are, but for values saved in a layout of the library's own, which their reader may use up.
   co_status (*run)(co_backend *backend, co_prepared *prepared, void *const *in, void *const *out,
                    void *workspace);
 

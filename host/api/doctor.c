@@ -46,7 +46,7 @@ static void report_use(co_context *ctx, cohort_result *result, const co_cuda_mac
   else if (machine->cudnn_problem[0])
     snprintf(missing, sizeof missing, "%s; %s", machine->cudnn_problem,
              machine->cudnn ? "install the right one, or models with convolutions fail"
-                            : "install it, or convolutions are slow");
+                            : "install it, or convolutions and recurrent layers are slow");
   co_json_key(&result->json, "cuda");
   co_json_string(&result->json, usable ? "cuda:0 is usable" : "not usable");
   co_json_key(&result->json, "cuda_usable");

@@ -126,6 +126,12 @@ void cli_bound_spinning(char *const *argv) {
   if (setenv("GOMP_SPINCOUNT", "10000", 1) == 0) execv("/proc/self/exe", argv);
 }
 
+// ---- equal bits on a GPU -----------------------------------------------------------------------
+
+void cli_pin_products(void) {
+  (void)setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:2", 1);
+}
+
 // ---- stacks ------------------------------------------------------------------------------------
 
 bool cli_enlarge_stacks(void) {

@@ -35,6 +35,11 @@ co_status cli_cache_file(const char **out, co_arena *arena, const char *name);
 // user says something of it. Does not return then; without /proc the program goes on as it is.
 void cli_bound_spinning(char *const *argv);
 
+// cuDNN's recurrent layers compute by cuBLAS on several streams, with equal bits in each run only if each
+// stream has scratch memory of its own (NVIDIA's documentation of cudnnRNNForward). That can be told by
+// the environment alone, before the library is loaded.
+void cli_pin_products(void);
+
 // Makes the stacks of this thread and of those to come as large as they should be. False with a
 // recorded error where the main thread's is too small to work on.
 bool cli_enlarge_stacks(void);

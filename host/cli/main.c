@@ -194,6 +194,7 @@ int main(int argc, char **argv) {
   const cli_verb *verb = count ? cli_verb_find(words[0]) : NULL;
   if (verb && (verb->common & CLI_THREADS)) cli_bound_spinning(argv);
   open_standard_streams();
+  cli_pin_products();
   if (count == 2 && strcmp(words[0], "--probe") == 0) return cli_probe_serve(words[1]);
   cli_signals_install();
   return run(count, words, kill_at);

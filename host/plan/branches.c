@@ -6,8 +6,10 @@
 // others, and what it uses lives on for few operations only.
 #include "host/plan/pass.h"
 
+// Not of recurrent layers: cuDNN computes them with memory of its own, which is one for both queues.
 static bool makes_gradients_only(const co_plan *plan, const co_plan_op *op) {
   bool any = false;
+  if (op->desc.op == CO_OP_RECURRENT_BACKWARD) return false;
   for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
     if (op->out[k] == CO_NO_VALUE) continue;
     if (plan->values[op->out[k]].info.storage != CO_STORAGE_GRADIENT) return false;

@@ -75,6 +75,9 @@ static void print_launches(co_text *out, const co_plan_op *op) {
     print_way(out, &op->choice, reason || why);
   else
     print_engine(out, &op->choice, reason || why);
+  if (op->choice.refused)
+    co_text_printf(out, "%sby %s", reason || why || op->choice.way ? "; not " : "not ",
+                   op->choice.refused);
   co_text_printf(out, "\n");
 }
 

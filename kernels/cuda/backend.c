@@ -27,7 +27,8 @@ static void enter(const co_cuda *cuda) {
 // ---- choice ------------------------------------------------------------------------------------
 
 static const co_cuda_impl *implementation(co_op op, int i) {
-  const co_cuda_impl *const tables[] = {co_cuda_cublas, co_cuda_cudnn, co_cuda_kernels};
+  const co_cuda_impl *const tables[] = {co_cuda_cublas, co_cuda_cudnn, co_cuda_cudnn_rnn,
+                                        co_cuda_kernels};
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (const co_cuda_impl *impl = tables[t]; impl->name != NULL; impl++)
       if (impl->op == op && i-- == 0) return impl;
@@ -58,6 +59,7 @@ static bool is_forced(const co_cuda *cuda, const co_cuda_impl *impl) {
 
 static co_status choose_among(co_cuda *cuda, const co_op_desc *desc, bool forced, char *reason,
                               co_cuda_answer *answer, co_prepared **out) {
+  char refused[CO_CUDA_REASON] = "";
   for (int i = 0;; i++) {
     const co_cuda_impl *impl = implementation(desc->op, i);
     if (impl == NULL) return CO_ERR_DEVICE;
@@ -68,10 +70,14 @@ static co_status choose_among(co_cuda *cuda, const co_op_desc *desc, bool forced
     if (status == CO_OK) {
       status = co_cuda_tune(cuda, impl, desc, answer, out);
       answer->failed = status != CO_OK; // no refusal, whatever it is
-      return status;
+      if (status != CO_OK || !refused[0]) return status;
+      memcpy((*out)->refused, refused, sizeof refused);
+      answer->choice.refused = (*out)->refused;
+      return CO_OK;
     }
     if (status != CO_ERR_DEVICE || answer->failed) return status;
     (void)snprintf(reason, CO_CUDA_REASON, "%s", answer->reason);
+    (void)snprintf(refused, sizeof refused, "%s: %.200s", impl->name, reason);
     cuda->host.log(cuda->base.ctx, CO_LOG_DEBUG, "choice", "op=%s refused_by=%s reason=\"%s\"",
                    cuda->host.op_name(desc->op), impl->name, reason);
     if (answer->accumulate) return status; // rather a temporary and an addition
@@ -190,6 +196,8 @@ static size_t layout_bytes(co_backend *backend, const co_tensor_desc *desc) {
   if (desc->layout == CO_CUDA_LAYOUT_MASK)
     return (size_t)(dim[0] * (CO_CUDA_MASK_BITS(dim[1]) / 8));
   if (desc->layout == CO_CUDA_LAYOUT_ARGMAX) return (size_t)co_cuda_count(&desc->shape);
+  if (desc->layout > CO_CUDA_LAYOUT_SAVED)
+    return (size_t)(desc->layout - CO_CUDA_LAYOUT_SAVED) * CO_CUDA_ALIGNMENT;
   return co_cuda_bytes(desc);
 }
 
@@ -199,6 +207,7 @@ static const char *layout_name(co_backend *backend, co_layout layout) {
   if (layout == CO_LAYOUT_ANY) return "any";
   if (layout == CO_CUDA_LAYOUT_MASK) return "mask";
   if (layout == CO_CUDA_LAYOUT_ARGMAX) return "argmax8";
+  if (layout > CO_CUDA_LAYOUT_SAVED) return "cudnn";
   return layout == CO_CUDA_LAYOUT_OHWI ? "ohwi" : "unknown";
 }
 

@@ -15,6 +15,9 @@
 #define CO_CUDA_LAYOUT_MASK ((co_layout)2)
 // argmax of MAX_POOL2D with windows of at most 255 positions: a byte each, 255 where there is none.
 #define CO_CUDA_LAYOUT_ARGMAX ((co_layout)3)
+// saved of RECURRENT as cuDNN leaves it, its reserve space and the states: the layout counts its units of
+// CO_CUDA_ALIGNMENT bytes from here. The backward operation uses it up.
+#define CO_CUDA_LAYOUT_SAVED ((co_layout)16)
 #define CO_CUDA_MASK_BITS(units) (((units) + 127) / 128 * 128)
 
 enum {
@@ -58,7 +61,7 @@ typedef struct co_cuda {
   char *down;
   unsigned *tickets;        // of all launches of `stream`, then those of `side`
   void *cublaslt;           // of cublas_dense.c, made when first needed
-  void *cudnn;              // of cudnn_conv.c, likewise
+  void *cudnn;              // of cudnn_api.c, likewise
   co_cuda_planned *planned; // latest first
   const co_op_ways *tuning; // NULL = nothing is timed
   double tuned_seconds;
@@ -73,6 +76,7 @@ struct co_prepared {
   co_status (*run)(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call);
   void (*release)(co_cuda *cuda, co_prepared *prepared); // frees what it holds, not itself; or NULL
   char way[CO_CUDA_WAY];
+  char refused[CO_CUDA_REASON]; // "cudnn: fewer than 8 events": who was passed over; "" = nobody
 };
 
 typedef struct co_cuda_answer {
@@ -128,7 +132,7 @@ co_status co_cuda_tune(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc
                        co_cuda_answer *answer, co_prepared **prepared);
 
 // Tables end with a row of name NULL; rows of one operation in order of preference.
-extern const co_cuda_impl co_cuda_kernels[], co_cuda_cublas[], co_cuda_cudnn[];
+extern const co_cuda_impl co_cuda_kernels[], co_cuda_cublas[], co_cuda_cudnn[], co_cuda_cudnn_rnn[];
 void co_cuda_cublas_close(co_cuda *cuda);
 void co_cuda_cudnn_close(co_cuda *cuda);
 

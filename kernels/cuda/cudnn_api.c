@@ -86,7 +86,8 @@ static void load(co_cuda *cuda, co_cudnn *dnn) {
   void *library = open_library(dnn->missing, sizeof dnn->missing);
   if (!library) {
     cuda->host.log(cuda->base.ctx, CO_LOG_WARN, "device",
-                   "%s: convolutions run on slow kernels of our own: %s", cuda->name, dnn->missing);
+                   "%s: convolutions and recurrent layers run on slow kernels of our own: %s",
+                   cuda->name, dnn->missing);
     return;
   }
   dnn->wrong = true;

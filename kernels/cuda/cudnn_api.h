@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// cuDNN's graph interface, loaded when the first convolution asks for it: models without
-// convolutions do not pay for it, and run where it is not installed.
+// cuDNN's graph interface and its recurrent layers, loaded when the first convolution or recurrent layer
+// asks for them: models without these do not pay for it, and run where it is not installed.
 #ifndef COHORT_KERNELS_CUDA_CUDNN_API_H
 #define COHORT_KERNELS_CUDA_CUDNN_API_H
 
+#include <cudnn_adv.h>
 #include <cudnn_graph.h>
 
 #include "kernels/cuda/cuda.h"
@@ -20,7 +21,22 @@
   X(set_attribute, cudnnBackendSetAttribute)                                                       \
   X(get_attribute, cudnnBackendGetAttribute)                                                       \
   X(finalize, cudnnBackendFinalize)                                                                \
-  X(execute, cudnnBackendExecute)
+  X(execute, cudnnBackendExecute)                                                                  \
+  X(create_tensor, cudnnCreateTensorDescriptor)                                                    \
+  X(destroy_tensor, cudnnDestroyTensorDescriptor)                                                  \
+  X(set_tensor, cudnnSetTensorNdDescriptor)                                                        \
+  X(create_rnn, cudnnCreateRNNDescriptor)                                                          \
+  X(destroy_rnn, cudnnDestroyRNNDescriptor)                                                        \
+  X(set_rnn, cudnnSetRNNDescriptor_v8)                                                             \
+  X(create_rnn_data, cudnnCreateRNNDataDescriptor)                                                 \
+  X(destroy_rnn_data, cudnnDestroyRNNDataDescriptor)                                               \
+  X(set_rnn_data, cudnnSetRNNDataDescriptor)                                                       \
+  X(weight_space, cudnnGetRNNWeightSpaceSize)                                                      \
+  X(weight_params, cudnnGetRNNWeightParams)                                                        \
+  X(temp_space, cudnnGetRNNTempSpaceSizes)                                                         \
+  X(rnn_forward, cudnnRNNForward)                                                                  \
+  X(rnn_backward_data, cudnnRNNBackwardData_v8)                                                    \
+  X(rnn_backward_weights, cudnnRNNBackwardWeights_v8)
 
 typedef struct co_cudnn {
   cudnnHandle_t handle;            // or, where nothing is opened,

@@ -61,7 +61,7 @@ static void draw(uint16_t *out, size_t count) {
   }
 }
 
-// The memory of all operands, one behind the other, and the scratch memory; NULL only measures.
+// The memory of all operands, one behind the other; NULL only measures.
 static size_t place(bench *b, const co_op_desc *desc, char *memory) {
   size_t bytes = 0;
   for (int side = 0; side < 2; side++)
@@ -91,17 +91,14 @@ static void close_bench(bench *b) {
 }
 
 // *room is false where the device has no memory for it.
-static co_status open_bench(bench *b, co_cuda *cuda, const co_op_desc *desc, size_t workspace,
-                            bool *room) {
-  *b = (bench){.cuda = cuda};
-  const size_t bytes = place(b, desc, NULL);
+static co_status open_bench(bench *b, size_t bytes, size_t workspace, bool *room) {
+  co_cuda *cuda = b->cuda;
   *room = cudaMalloc((void **)&b->memory, bytes) == cudaSuccess &&
           cudaMalloc((void **)&b->workspace, workspace > 0 ? workspace : 1) == cudaSuccess;
   if (!*room) {
     (void)cudaGetLastError();
     return CO_OK;
   }
-  (void)place(b, desc, b->memory);
   CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaEventCreate(&b->begin), "create an event"));
   CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaEventCreate(&b->end), "create an event"));
   return fill(b, bytes);
@@ -156,7 +153,7 @@ static void take(co_cuda *cuda, candidate *from, co_cuda_answer *answer, co_prep
   from->prepared = NULL;
 }
 
-// With the layouts that an answer has chosen: all candidates have the same.
+// With the layouts that an answer has chosen.
 static void offer(const co_op_desc *desc, const co_op_choice *choice, co_op_desc *out) {
   *out = *desc;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
@@ -169,22 +166,26 @@ static void offer(const co_op_desc *desc, const co_op_choice *choice, co_op_desc
 static co_status time_candidates(co_cuda *cuda, const co_op_desc *desc,
                                  candidate others[CO_CUDA_CANDIDATES], co_cuda_answer *answer,
                                  co_prepared **prepared, float *best) {
-  size_t workspace = answer->choice.workspace;
-  for (int i = 1; i < CO_CUDA_CANDIDATES; i++)
-    if (others[i].prepared && others[i].answer.choice.workspace > workspace)
-      workspace = others[i].answer.choice.workspace;
-  co_op_desc offered;
-  offer(desc, &answer->choice, &offered);
-  bench b;
+  size_t workspace = 0, bytes = 0;
+  bench b = {.cuda = cuda};
+  for (int i = 0; i < CO_CUDA_CANDIDATES; i++) {
+    co_prepared *one = i ? others[i].prepared : *prepared;
+    const co_op_choice *choice = i ? &others[i].answer.choice : &answer->choice;
+    if (!one) continue;
+    offer(desc, choice, &one->desc);
+    const size_t needed = place(&b, &one->desc, NULL);
+    if (needed > bytes) bytes = needed;
+    if (choice->workspace > workspace) workspace = choice->workspace;
+  }
   bool room;
-  co_status status = open_bench(&b, cuda, &offered, workspace, &room);
+  co_status status = open_bench(&b, bytes, workspace, &room);
   float least = INFINITY;
   int fastest = 0;
   for (int i = 0; i < CO_CUDA_CANDIDATES && room && status == CO_OK; i++) {
     co_prepared *one = i ? others[i].prepared : *prepared;
     float microseconds = INFINITY;
     if (!one) continue;
-    one->desc = offered;
+    (void)place(&b, &one->desc, b.memory);
     status = time_one(&b, one, &microseconds);
     if (status == CO_OK)
       cuda->host.log(cuda->base.ctx, CO_LOG_DEBUG, "autotune", "op=%s way=\"%s\" microseconds=%.1f",
@@ -271,7 +272,11 @@ co_status co_cuda_tune(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc
   describe(cuda, desc, operation);
   if (cuda->planning) { // what is known of it, whichever machine it was chosen on
     CO_RETURN_IF_FAILED(tuning->find(tuning->user, NULL, operation, &way, &chosen));
-    if (way) tell(answer, *prepared, way, chosen);
+    if (!way) return CO_OK;
+    (void)snprintf(chosen_way, sizeof chosen_way, "%s", way);
+    bool same; // those of a library that a device chooses among cannot be told apart here
+    CO_RETURN_IF_FAILED(restore(cuda, impl, desc, chosen_way, answer, prepared, &same));
+    tell(answer, *prepared, chosen_way, chosen);
     return CO_OK;
   }
   impl->library(cuda, library, sizeof library);

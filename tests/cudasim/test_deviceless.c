@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real cuDNN has an engine for each pass of every convolution of the list, in float and in
-// bfloat16; and it does refuse what is wrong. Usage: test_deviceless h100.json [LIST]
+// bfloat16; and it does refuse what is wrong; it takes our recurrent layers and refuses what the double
+// does. Usage: test_deviceless h100.json [LIST]
 // LIST: lines of plugin/plan_configs convolutions, in place of the shapes here, which are of the
 // kinds that configs may ask for.
 #include <stdbool.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "deviceless.h"
+#include "rnn_descriptors.h"
 
 typedef struct named_shape {
   const char *name;
@@ -97,7 +99,7 @@ int main(int argc, char **argv) {
     cudnnBackendDestroyDescriptor(device);
     return failed;
   }
-  int failures = 0;
+  int failures = rnn_descriptors_wrong();
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     failures += check_shape(device, &shapes[i]);
   conv_shape too_large_a_filter = {8, 16, 4, 4, 16, 7, 7, 0, 1, 1, 1};

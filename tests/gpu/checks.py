@@ -58,7 +58,7 @@ class Tree:
             self.from_bundle(source)
         else:
             self.from_build(options.build)
-        self.environment = dict(os.environ)
+        self.environment = dict(os.environ, CUBLAS_WORKSPACE_CONFIG=":4096:2")  # as the program sets it
         if options.on_doubles:
             sim = os.path.join(options.build, "tests", "cudasim")
             self.environment.update(

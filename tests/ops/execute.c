@@ -142,6 +142,8 @@ typedef struct run_state {
   co_prepared *prepared;
   buffer in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS], workspace;
   int alias[CO_OP_MAX_OPERANDS]; // output -> the input whose memory it is, -1
+  bool used_up[CO_OP_MAX_OPERANDS];
+  bool unmade; // an input in a private layout that no forward operation makes
 } run_state;
 
 static const char *where(const run_state *s) {
@@ -209,8 +211,17 @@ static co_layout layout_of_gradient(const run_state *s, const char *list, int i)
   return CO_LAYOUT_ANY;
 }
 
-// A saved operand in a private layout that REORDER does not make (argmax of a pool) comes from a
-// run of the forward operation.
+// Private layouts are for what only the backward operation reads, saved integers (argmax of a pool) and
+// what a recurrent layer saves; the reader is tested instead.
+static bool is_private(const run_state *s, int i, bool input) {
+  const co_op_info *info = co_op_get_info(s->desc.op);
+  const uint32_t real = input ? s->problem->real_in : s->problem->real_out;
+  return (real >> i & 1) == 0 ||
+         co_operand_find(input ? info->inputs : info->outputs, "saved", strlen("saved")) == i;
+}
+
+// A saved operand in a private layout that REORDER does not make comes from a run of the forward
+// operation.
 static ops_outcome place_from_forward(run_state *s, int input) {
   const ops_problem *forward = s->problem->forward;
   const co_op_info *info = co_op_get_info(s->desc.op);
@@ -282,8 +293,12 @@ static bool place_inputs(run_state *s) {
                               operand->dtype);
     ops_outcome outcome = place(s, &s->in[i], operand, values);
     free(values);
-    if (outcome == OPS_REFUSED && (s->problem->real_in >> i & 1) == 0)
+    if (outcome == OPS_REFUSED && is_private(s, i, true)) {
+      s->unmade = s->problem->forward == NULL;
+      if (s->unmade) return false;
+      s->used_up[i] = (s->problem->real_in >> i & 1) != 0;
       outcome = place_from_forward(s, i);
+    }
     if (outcome != OPS_RAN)
       return failed(s, "cannot be brought into the layout asked for", i, true);
   }
@@ -363,7 +378,7 @@ static bool run_once(run_state *s) {
     const buffer *b = &s->in[i];
     const char *damage = guard_damage(b);
     if (damage != NULL) return failed(s, damage, i, true);
-    if (b->device != NULL && !written[i] &&
+    if (b->device != NULL && !written[i] && !s->used_up[i] &&
         memcmp(b->before + GUARD, b->after + GUARD, b->payload) != 0)
       return failed(s, "was changed", i, true);
     damage = guard_damage(&s->out[i]);
@@ -412,8 +427,7 @@ static bool collect(run_state *s, void **out) {
     if (outcome == OPS_RAN) continue;
     free(out[i]);
     out[i] = NULL;
-    // Private layouts are for saved integers (argmax) only; their reader is tested instead.
-    if (outcome != OPS_REFUSED || (s->problem->real_out >> i & 1))
+    if (outcome != OPS_REFUSED || !is_private(s, i, false))
       return failed(s, "cannot be brought back from its layout", i, false);
   }
   return true;
@@ -469,5 +483,5 @@ ops_outcome ops_execute(ops_report *report, const ops_problem *problem, co_backe
     }
   }
   buffer_close(&s.workspace);
-  return ok ? OPS_RAN : OPS_FAILED;
+  return ok ? OPS_RAN : s.unmade ? OPS_SAME : OPS_FAILED;
 }

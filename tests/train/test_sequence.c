@@ -395,6 +395,32 @@ static void what_nobody_reads_is_not_there(void **unused) {
   rig_free(&r);
 }
 
+// On CUDA long sequences are cuDNN's, short ones our own kernel's, both ways through.
+static void length_decides_who_computes(void **unused) {
+  (void)unused;
+  const co_shape_class *const shapes[] = {&tight, &wide};
+  for (int i = 0; i < 2; i++) {
+    rig r;
+    setup s = setup_of(0);
+    int found = 0;
+    s.classes = shapes[i];
+    make(&r, &s, DEEP);
+    for (int64_t p = 0; co_program_plan(r.program, p); p++) {
+      const co_plan *plan = co_program_plan(r.program, p);
+      for (int64_t k = 0; k < plan->op_count; k++) {
+        const co_plan_op *op = &plan->ops[k];
+        const bool backward = op->desc.op == CO_OP_RECURRENT_BACKWARD;
+        if (op->desc.op != CO_OP_RECURRENT && !backward) continue;
+        assert_string_equal(op->choice.implementation, i ? "cudnn" : "cuda");
+        assert_int_equal(op->choice.launches, i ? 3 + backward : 1 + backward);
+        found++;
+      }
+    }
+    assert_int_equal(found, 10); // and of each the backward operation
+    rig_free(&r);
+  }
+}
+
 // ---- many classes --------------------------------------------------------------------------------
 
 enum { CLASSES = 25 }; // each in another place from round to round: more graphs than are kept
@@ -610,6 +636,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(bf16_is_near),
       cmocka_unit_test(many_classes_share_a_program),
       cmocka_unit_test(events_lie_on_the_device),
+      cmocka_unit_test(length_decides_who_computes),
   };
   if (argc > 1) only_device = argv[1];
   return only_device ? cmocka_run_group_tests(device_tests, NULL, NULL)

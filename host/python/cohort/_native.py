@@ -82,7 +82,8 @@ def _read_header(library: ctypes.CDLL, text: str) -> None:
 
 def _open(path: str) -> ctypes.CDLL:
     """With threads that spin but shortly for one another, as in the program: libgomp reads this once, when it
-    is loaded, where it is not there already."""
+    is loaded, where it is not there already. cuBLAS reads its variable when a GPU is opened: equal bits in each run."""
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:2"
     if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
         return ctypes.CDLL(path)
     os.environ["GOMP_SPINCOUNT"] = "10000"

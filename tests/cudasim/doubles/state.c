@@ -33,6 +33,9 @@ static const char *const kind_names[CO_DOUBLE_KIND_COUNT] = {
     [CO_DOUBLE_LT_PREFERENCE] = "cuBLASLt preference",
     [CO_DOUBLE_CUDNN] = "cuDNN handle",
     [CO_DOUBLE_CUDNN_DESCRIPTOR] = "cuDNN backend descriptor",
+    [CO_DOUBLE_CUDNN_RNN] = "cuDNN descriptor of a recurrent layer",
+    [CO_DOUBLE_CUDNN_RNN_DATA] = "cuDNN descriptor of a recurrent layer's data",
+    [CO_DOUBLE_CUDNN_TENSOR] = "cuDNN tensor descriptor",
 };
 
 int co_double_enter(const char *function) {

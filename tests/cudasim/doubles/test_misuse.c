@@ -377,6 +377,54 @@ static void device_lost(void) {
   _exit(SEEN);
 }
 
+// A layer of one unit over one event of one row; its gradients alone where `backward`.
+static void recurrent(bool backward, const int32_t *device_lengths, size_t less_workspace) {
+  const int lengths[] = {1}, dim[] = {1, 1, 1}, stride[] = {1, 1, 1};
+  cudnnHandle_t handle;
+  cudnnRNNDescriptor_t cell;
+  cudnnRNNDataDescriptor_t data;
+  cudnnTensorDescriptor_t state;
+  size_t weight_bytes, workspace_bytes, reserve_bytes;
+  CHECK_OK(cudnnCreate(&handle));
+  CHECK_OK(cudnnCreateRNNDescriptor(&cell));
+  CHECK_OK(cudnnSetRNNDescriptor_v8(
+      cell, CUDNN_RNN_ALGO_STANDARD, CUDNN_LSTM, CUDNN_RNN_SINGLE_INP_BIAS, CUDNN_UNIDIRECTIONAL,
+      CUDNN_LINEAR_INPUT, CUDNN_DATA_FLOAT, CUDNN_DATA_FLOAT, CUDNN_FMA_MATH, 1, 1, 1, 1, NULL, 0));
+  CHECK_OK(cudnnCreateRNNDataDescriptor(&data));
+  CHECK_OK(cudnnSetRNNDataDescriptor(data, CUDNN_DATA_FLOAT, CUDNN_RNN_DATA_LAYOUT_SEQ_MAJOR_PACKED,
+                                     1, 1, 1, lengths, NULL));
+  CHECK_OK(cudnnCreateTensorDescriptor(&state));
+  CHECK_OK(cudnnSetTensorNdDescriptor(state, CUDNN_DATA_FLOAT, 3, dim, stride));
+  CHECK_OK(cudnnGetRNNWeightSpaceSize(handle, cell, &weight_bytes));
+  CHECK_OK(cudnnGetRNNTempSpaceSizes(handle, cell, CUDNN_FWD_MODE_TRAINING, data, &workspace_bytes,
+                                     &reserve_bytes));
+  float *x = device_bytes(4), *y = device_bytes(4);
+  void *weights = device_bytes(weight_bytes), *workspace = device_bytes(workspace_bytes);
+  void *reserve = device_bytes(reserve_bytes);
+  workspace_bytes -= less_workspace;
+  if (backward)
+    cudnnRNNBackwardData_v8(handle, cell, NULL, data, y, x, data, device_bytes(4), state, NULL,
+                            NULL, NULL, state, NULL, NULL, NULL, weight_bytes, weights,
+                            workspace_bytes, workspace, reserve_bytes, reserve);
+  else
+    cudnnRNNForward(handle, cell, CUDNN_FWD_MODE_TRAINING, device_lengths, data, x, data, y, state,
+                    NULL, NULL, state, NULL, NULL, weight_bytes, weights, workspace_bytes,
+                    workspace, reserve_bytes, reserve);
+  cudaDeviceSynchronize();
+}
+
+static void recurrent_backward_first(void) {
+  recurrent(true, NULL, 0);
+}
+
+static void recurrent_device_lengths(void) {
+  recurrent(false, device_bytes(4), 0);
+}
+
+static void recurrent_little_workspace(void) {
+  recurrent(false, NULL, 1);
+}
+
 typedef enum outcome { DIES, LEAKS, VALUE_SEEN } outcome;
 
 typedef struct misuse {
@@ -406,6 +454,9 @@ static const misuse misuses[] = {
     {PLANT(misaligned_tensor), DIES, "is not aligned to 16 bytes", NULL},
     {PLANT(unknown_attribute), DIES, "attributeName=908", NULL},
     {PLANT(stale_descriptor), DIES, "is no live cuDNN backend descriptor", NULL},
+    {PLANT(recurrent_backward_first), DIES, "is not as cudnnRNNForward leaves it", NULL},
+    {PLANT(recurrent_device_lengths), DIES, "devSeqLengths", NULL},
+    {PLANT(recurrent_little_workspace), DIES, "workSpaceSize=4095 is too small", NULL},
     {PLANT(host_dereference), DIES, "HOST code dereferences a device pointer", NULL},
     {PLANT(leak), LEAKS, "leak: 100 bytes of device memory", NULL},
     {PLANT(leaked_stream), LEAKS, "leak: stream made by cudaStreamCreateWithFlags", NULL},

@@ -535,12 +535,60 @@ static co_op_choice choose(co_context *ctx, double seconds, co_op_chosen expecte
   return choice;
 }
 
+// A recurrent layer that is trained: who computes it, what it says of that, and whose layout the values
+// saved have. seconds < 0: no ways are asked for.
+static void choose_recurrent(co_context *ctx, double seconds, int64_t events, co_rnn_function gates,
+                             const char *implementation, int launches, const char *said) {
+  co_op_desc desc = {.op = CO_OP_RECURRENT, .attr = {.gates = gates}};
+  const co_shape shapes[] = {co_shape_make(3, INT64_C(5), events, INT64_C(3)),
+                             co_shape_make(1, INT64_C(5)), co_shape_make(2, INT64_C(3), INT64_C(8)),
+                             co_shape_make(2, INT64_C(2), INT64_C(8)),
+                             co_shape_make(1, INT64_C(8))};
+  co_backend *backend;
+  co_choices *choices;
+  co_op_choice choice;
+  for (int i = 0; i <= CO_RECURRENT_bias; i++) {
+    desc.has_in |= 1u << i;
+    describe_operand(&desc.in[i], shapes[i]);
+  }
+  desc.in[CO_RECURRENT_lengths].dtype = CO_I32;
+  desc.has_out = 1u << CO_RECURRENT_last | 1u << CO_RECURRENT_saved;
+  describe_operand(&desc.out[CO_RECURRENT_last], co_shape_make(2, INT64_C(5), INT64_C(2)));
+  describe_operand(&desc.out[CO_RECURRENT_saved],
+                   co_shape_make(3, INT64_C(5), events, INT64_C(10)));
+  OK(co_choices_create(&choices, ctx, seconds > 0 ? seconds : 0, false));
+  const co_backend_options options = {.ways = seconds < 0 ? NULL : co_choices_ways(choices)};
+  OK(co_backend_open_device(&backend, ctx, "cuda:0", &options));
+  OK(backend->api->query(backend, &desc, &choice));
+  const char *way = choice.way ? choice.way : "", *refused = choice.refused ? choice.refused : "";
+  (void)printf("%lld events: %s, %d launches; %s; %s\n", (long long)events, choice.implementation,
+               choice.launches, way, refused);
+  CHECK(strcmp(choice.implementation, implementation) == 0 && choice.launches == launches);
+  CHECK(strcmp(said, way) == 0 || strcmp(said, refused) == 0);
+  CHECK((choice.out[CO_RECURRENT_saved] == CO_LAYOUT_CANONICAL) ==
+        (strcmp(implementation, "cuda") == 0));
+  backend->api->free(backend);
+  co_choices_free(choices);
+}
+
+// By a rule, or by the made-up clock, on which any call of a library takes longer than a kernel.
+static void tune_recurrent(co_context *ctx) {
+  choose_recurrent(ctx, -1, 8, CO_RNN_OWN, "cudnn", 3, "");
+  choose_recurrent(ctx, -1, 7, CO_RNN_OWN, "cuda", 1, "cudnn: fewer than 8 events");
+  choose_recurrent(ctx, -1, 8, CO_RNN_RELU, "cuda", 1,
+                   "cudnn: cuDNN has the cells' own functions alone");
+  choose_recurrent(ctx, 0, 8, CO_RNN_OWN, "cudnn", 3, "0: cuDNN");
+  choose_recurrent(ctx, 100, 8, CO_RNN_OWN, "cuda", 1, "1: our own kernel");
+  choose_recurrent(ctx, 100, 7, CO_RNN_OWN, "cuda", 1, "0: our own kernel");
+}
+
 // Where bias and relu cost more in a convolution than in our own kernel, they come apart; never without
 // time to find out.
 static void tune(const char *fusion) {
   co_context *ctx = open_context();
   CHECK(choose(ctx, 0, CO_CHOSEN_HEURISTIC).launches == 1);
   CHECK(choose(ctx, 100, CO_CHOSEN_TUNED).launches == (strcmp(fusion, "dear") == 0 ? 2 : 1));
+  tune_recurrent(ctx);
   close_context(ctx);
 }
 
