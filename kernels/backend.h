@@ -127,6 +127,8 @@ typedef struct co_backend_api {
   int capability; // of a GPU, 90 = 9.0: of the device, or that is planned for; else 0
   // True where a mask of DENSE and DENSE_RELU_BACKWARD cost less than the operations they replace.
   bool relu_masks;
+  // True where BATCH_NORM that pools as well costs less than MAX_POOL2D behind it.
+  bool norm_pools;
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;
 } co_backend_api;

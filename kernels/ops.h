@@ -104,14 +104,15 @@ extern "C" {
   X(ACTIVATION_BACKWARD, activation_backward, (x, dy), (dx), "", "",                               \
     .bf16 = "x dy -> dx", .accumulate = "dx", .why = "products apply no such function")            \
   X(BATCH_NORM, batch_norm, (x, gamma, beta, running_mean, running_variance),                      \
-    (y, mean, variance, new_mean, new_variance),                                                   \
-    "BATCH_NORM_BACKWARD x gamma mean variance dy -> dx dgamma dbeta",                             \
+    (y, mean, variance, new_mean, new_variance, (argmax)),                                         \
+    "BATCH_NORM_BACKWARD x gamma mean variance dy (argmax) -> dx dgamma dbeta",                    \
     "BATCH_NORM_INFERENCE x gamma beta running_mean running_variance -> y",                        \
-    .bf16 = "x -> y", .activation = true,                                                          \
+    .types = "argmax:i32", .bf16 = "x -> y", .activation = true,                                   \
     .may_alias = "new_mean=running_mean new_variance=running_variance",                            \
     .why = "needs sums over the whole batch first")                                                \
-  X(BATCH_NORM_BACKWARD, batch_norm_backward, (x, gamma, mean, variance, dy, (y)),                 \
-    (dx, dgamma, dbeta), "", "", .bf16 = "x dy y -> dx", .accumulate = "dx dgamma dbeta",          \
+  X(BATCH_NORM_BACKWARD, batch_norm_backward, (x, gamma, mean, variance, dy, (argmax), (y)),       \
+    (dx, dgamma, dbeta), "", "", .types = "argmax:i32", .bf16 = "x dy y -> dx",                    \
+    .accumulate = "dx dgamma dbeta",                                                               \
     .why = "needs sums over the whole batch first")                                                \
   X(BATCH_NORM_INFERENCE, batch_norm_inference, (x, gamma, beta, running_mean, running_variance),  \
     (y), "BATCH_NORM_INFERENCE_BACKWARD dy gamma running_variance -> dx", "",                      \
@@ -382,9 +383,11 @@ extern "C" {
 //                new_s = momentum * running_s + (1 - momentum) * batch_s for s = mean, variance.
 //                Where the batch's mean or variance of a channel is not finite, new_s = running_s:
 //                one bad batch must not spoil the state for good. new_* may be the same memory as
-//                running_*. BATCH_NORM_BACKWARD: with y, the result of a relu, of y > 0 ? dy : 0 in place
-//                of dy. BATCH_NORM_INFERENCE: with running statistics, then act; its gradient is that of x
-//                alone, gamma dy / sqrt(running_variance + epsilon).
+//                running_*. With argmax, x is (N, H, W, C), and y and argmax (N, P, Q, C) are what
+//                MAX_POOL2D makes of act(…): the whole result is not written. BATCH_NORM_BACKWARD: with
+//                argmax, of what MAX_POOL2D_BACKWARD gives for dy (N, P, Q, C) in place of dy; with y, the
+//                result of a relu, of y > 0 ? dy : 0. BATCH_NORM_INFERENCE: with running statistics, then
+//                act; its gradient is that of x alone, gamma dy / sqrt(running_variance + epsilon).
 // LAYER_NORM     over the last dimension (Ba et al. 2016), biased variance: mean and inverse = 1 /
 //                sqrt(variance + epsilon), both (…) without the last; y = gamma (x - mean) inverse +
 //                beta, gamma and beta (C). With G = attr.groups > 0 (Wu & He 2018) over all of a row of x

@@ -228,9 +228,11 @@ static void report_layers(const planning *p, cohort_result *result) {
 static void report_operation(co_json *json, const co_plan *plan, const co_plan_op *op) {
   const co_op_info *info = co_op_get_info(op->desc.op);
   co_backend *backend = plan->backend;
-  size_t bytes = 0;
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+  size_t bytes = 0, read = 0;
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
     if (op->out[i] != CO_NO_VALUE) bytes += plan->values[op->out[i]].bytes;
+    if (op->in[i] != CO_NO_VALUE) read += plan->values[op->in[i]].bytes;
+  }
   co_json_open(json, '{');
   co_json_key(json, "layer");
   co_json_string(json, op->layer);
@@ -246,6 +248,8 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
   co_json_string(json, op->choice.implementation);
   co_json_key(json, "bytes");
   co_json_int(json, (int64_t)bytes);
+  co_json_key(json, "bytes_read");
+  co_json_int(json, (int64_t)read);
   co_json_key(json, "workspace_bytes");
   co_json_int(json, (int64_t)op->choice.workspace);
   co_json_key(json, "flops");

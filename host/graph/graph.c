@@ -164,7 +164,8 @@ static void describe_inputs(const co_graph *graph, co_op_desc *desc, co_op op,
 }
 
 // Optional outputs of operations with gradients exist for their sake, saved for one or with one of
-// their own; plans drop again what they do not need.
+// their own; plans drop again what they do not need. One that the inference does not describe is of
+// operations that plans make.
 static bool read_by_backward(const co_op_info *info, const char *operand, size_t length) {
   const char *cursor = info->backward;
   co_rule rule;
@@ -194,7 +195,8 @@ static co_status place_output(co_graph *graph, const co_op_desc *desc, int i, co
   size_t length;
   bool optional;
   co_operand_get(info->outputs, i, &operand, &length, &optional);
-  if (optional && !wanted && !read_by_backward(info, operand, length)) return CO_OK;
+  bool described = desc->out[i].shape.rank > 0;
+  if (optional && !wanted && !(described && read_by_backward(info, operand, length))) return CO_OK;
   char *name = co_arena_format(graph->arena, "%s%s%s.%.*s", graph->layer ? graph->layer : "",
                                graph->layer ? "/" : "", info->name, (int)length, operand);
   if (!name) return CO_ERR_MEMORY;

@@ -152,6 +152,58 @@ static void join_batch_norm(co_plan *plan, co_plan_op *mask) {
   mask->desc.op = CO_OP_COUNT;
 }
 
+static void pool_within(co_plan_op *norm, const co_plan_op *pool) {
+  for (int axis = 0; axis < 2; axis++) {
+    norm->desc.attr.kernel[axis] = pool->desc.attr.kernel[axis];
+    norm->desc.attr.stride[axis] = pool->desc.attr.stride[axis];
+    norm->desc.attr.pad_begin[axis] = pool->desc.attr.pad_begin[axis];
+    norm->desc.attr.pad_end[axis] = pool->desc.attr.pad_end[axis];
+  }
+}
+
+// Whether `value` is written for the one operation `*reader` alone.
+static bool passes_by(const co_plan *plan, co_value value, int64_t *reader) {
+  const co_value_info *info = &plan->values[value].info;
+  return !info->observed && info->storage == CO_STORAGE_ARENA &&
+         co_plan_count_readers(plan, value, reader) == 1;
+}
+
+// The pool's windows are gone through where the normalised image would be written, if nobody else
+// reads it.
+static void join_pool(co_plan *plan, co_plan_op *pool) {
+  for (co_plan_op *norm = plan->ops; norm < pool; norm++) {
+    int64_t reader;
+    if (norm->desc.op != CO_OP_BATCH_NORM ||
+        norm->out[CO_BATCH_NORM_y] != pool->in[CO_MAX_POOL2D_x])
+      continue;
+    if (!passes_by(plan, norm->out[CO_BATCH_NORM_y], &reader)) return;
+    norm->out[CO_BATCH_NORM_y] = pool->out[CO_MAX_POOL2D_y];
+    norm->out[CO_BATCH_NORM_argmax] = pool->out[CO_MAX_POOL2D_argmax];
+    pool_within(norm, pool);
+    norm->note = norm->note ? "fused relu and pooling" : "fused pooling";
+    pool->desc.op = CO_OP_COUNT;
+    return;
+  }
+}
+
+// BATCH_NORM_BACKWARD finds the gradient of a pixel by the windows over it.
+static void join_unpooling(co_plan *plan, co_plan_op *unpool) {
+  const co_value dx = unpool->out[CO_MAX_POOL2D_BACKWARD_dx];
+  int64_t reader;
+  if (!passes_by(plan, dx, &reader)) return;
+  co_plan_op *norm = &plan->ops[reader];
+  if (norm->desc.op != CO_OP_BATCH_NORM_BACKWARD || norm->in[CO_BATCH_NORM_BACKWARD_dy] != dx ||
+      norm->in[CO_BATCH_NORM_BACKWARD_y] != CO_NO_VALUE)
+    return;
+  co_plan_op *pool = find_forward_pool(plan, unpool->in[CO_MAX_POOL2D_BACKWARD_argmax]);
+  norm->in[CO_BATCH_NORM_BACKWARD_dy] = unpool->in[CO_MAX_POOL2D_BACKWARD_dy];
+  norm->in[CO_BATCH_NORM_BACKWARD_argmax] = unpool->in[CO_MAX_POOL2D_BACKWARD_argmax];
+  pool_within(norm, unpool);
+  norm->note = unpool->note ? "fused relu and unpooling" : "fused unpooling";
+  unpool->desc.op = CO_OP_COUNT;
+  if (pool) join_pool(plan, pool);
+}
+
 co_status co_pass_fuse_backward(co_plan *plan) {
   CO_RETURN_IF_FAILED(order_masks(plan));
   for (int64_t i = 0; i < plan->op_count; i++)
@@ -161,6 +213,8 @@ co_status co_pass_fuse_backward(co_plan *plan) {
     if (plan->ops[i].desc.op == CO_OP_RELU_BACKWARD) join_bias_gradient(plan, &plan->ops[i]);
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_RELU_BACKWARD) join_batch_norm(plan, &plan->ops[i]);
+  for (int64_t i = 0; plan->backend->api->norm_pools && i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_MAX_POOL2D_BACKWARD) join_unpooling(plan, &plan->ops[i]);
   co_plan_compact(plan);
   return CO_OK;
 }

@@ -435,7 +435,8 @@ static co_status run_batch_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
   const co_op_desc *desc = &prepared->desc;
   co_cpu_tiles t;
   (void)co_cpu_tiles_of(cpu, &desc->in[0], &t);
-  const float *x = in[0], *gamma = in[1], *mean = in[2], *variance = in[3], *dy = in[4], *y = in[5];
+  const float *x = in[0], *gamma = in[1], *mean = in[2], *variance = in[3];
+  const float *dy = in[CO_BATCH_NORM_BACKWARD_dy], *y = in[CO_BATCH_NORM_BACKWARD_y]; // y or NULL
   float *dx = out[0], *dgamma = out[1], *dbeta = out[2];
   float *sums = workspace, *products = sums + t.chunks * t.padded_channels;
   float *center = products + t.chunks * t.padded_channels, *scale = center + t.padded_channels;
@@ -487,6 +488,17 @@ static bool not_empty(const co_op_desc *desc, co_cpu_answer *answer) {
   return false;
 }
 
+// The pool behind a normalisation is an operation of its own here.
+static bool no_pool(const co_op_desc *desc, co_cpu_answer *answer) {
+  const bool forward = desc->op == CO_OP_BATCH_NORM;
+  if (forward ? co_cpu_has_out(desc, CO_BATCH_NORM_argmax)
+              : co_cpu_has_in(desc, CO_BATCH_NORM_BACKWARD_argmax)) {
+    (void)co_cpu_refuse(answer, "does not pool");
+    return false;
+  }
+  return not_empty(desc, answer);
+}
+
 const co_cpu_impl co_cpu_channelwise[] = {
     {.op = CO_OP_RELU_BIAS_BACKWARD,
      .name = "omp",
@@ -505,7 +517,7 @@ const co_cpu_impl co_cpu_channelwise[] = {
      .plan = co_cpu_plan_simple,
      .run = run_batch_norm,
      .workspace = norm_bytes,
-     .accepts = not_empty,
+     .accepts = no_pool,
      .f32_in = 31,
      .f32_out = 31,
      .same_in = 1,
@@ -516,10 +528,10 @@ const co_cpu_impl co_cpu_channelwise[] = {
      .plan = co_cpu_plan_simple,
      .run = run_batch_norm_backward,
      .workspace = norm_bytes,
-     .accepts = not_empty,
-     .f32_in = 63,
+     .accepts = no_pool,
+     .f32_in = 95,
      .f32_out = 7,
-     .same_in = 49,
+     .same_in = 81,
      .same_out = 1,
      .channels = true,
      .accumulate = 6},

@@ -496,6 +496,7 @@ static const co_backend_api api = {
     .queue_wait = queue_wait,
     .memory_info = memory_info,
     .relu_masks = true,
+    .norm_pools = true,
     .host_memory = false,
 };
 

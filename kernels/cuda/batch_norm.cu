@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batch normalisation: sums by channel, then element by element with a few numbers a channel, which
-// lie at the start of the workspace.
-// Vectors: column_sums normalize_batch batch_norm_dx batch_norm_inference batch_norm_inference_dx
+// lie at the start of the workspace. With a pool behind it, neither the normalised image nor the
+// gradient of it is written: windows and pixels are gone through as in pool.cu, to the same bits.
+// Vectors: column_sums normalize_batch pool_batch batch_norm_dx batch_norm_inference
+// Vectors: batch_norm_inference_dx
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/columns.cuh"
+#include "kernels/cuda/pool.cuh"
 
 namespace co {
 
@@ -68,27 +71,68 @@ __global__ void normalize_batch(T *y, const T *x, const float4 *scale, Columns c
   }
 }
 
-// Gradients below a relu that gave y, if there is one.
-template <bool Relu, int V, typename T>
-__device__ __forceinline__ Pack<V> load_gradients(const T *y, const T *dy, int64_t i) {
-  Pack<V> gradients = load<V>(dy + i);
-  if (Relu) {
-    Pack<V> results = load<V>(y + i);
+// Columns c are those of the windows.
+template <int V, typename T, typename Index>
+__global__ void pool_batch(T *y, Index *argmax, const T *x, const float4 *scale, Columns c,
+                           Pool p) {
+  int64_t channel, row, step;
+  if (!own_channels<V>(c, &channel, &row, &step)) return;
+  float4 s[V];
+#pragma unroll
+  for (int v = 0; v < V; v++)
+    s[v] = scale[channel + v];
+  auto normalize = [&](Pack<V> &values) {
+#pragma unroll
+    for (int v = 0; v < V; v++)
+      values.x[v] = (values.x[v] - s[v].x) * s[v].y + s[v].z;
+  };
+  for (; row < c.rows; row += step) {
+    int winner[V];
+    Pack<V> best = pool_window<V>(p, static_cast<unsigned>(row), static_cast<int>(channel), x,
+                                  winner, normalize);
+    store<V>(y + row * c.channels + channel, best);
+    store_winners<V>(argmax + row * c.channels + channel, winner);
+  }
+}
+
+// Where the gradient of the normalised comes from: element i, of channel c on.
+template <typename T> struct Straight {
+  const T *dy;
+  template <int V> __device__ __forceinline__ Pack<V> at(int64_t i, int64_t) const {
+    return load<V>(dy + i);
+  }
+};
+
+template <typename T> struct BelowRelu { // that gave y
+  const T *dy, *y;
+  template <int V> __device__ __forceinline__ Pack<V> at(int64_t i, int64_t) const {
+    Pack<V> gradients = load<V>(dy + i), results = load<V>(y + i);
 #pragma unroll
     for (int v = 0; v < V; v++)
       if (!(results.x[v] > 0.0f)) gradients.x[v] = 0.0f;
+    return gradients;
   }
-  return gradients;
-}
+};
 
-template <bool Relu, typename T> struct AddGradients { // of dy, and of dy times x - mean
-  const T *x, *dy, *y;
+template <typename T, typename Index> struct BelowPool {
+  const T *dy;
+  const Index *argmax;
+  Pool pool;
+  template <int V> __device__ __forceinline__ Pack<V> at(int64_t i, int64_t c) const {
+    unsigned pixel = static_cast<unsigned>(i) / static_cast<unsigned>(pool.C);
+    return unpool<V>(pool, pixel, static_cast<int>(c), dy, argmax);
+  }
+};
+
+template <typename Gradients, typename T> struct AddGradients { // and them times x - mean
+  const T *x;
+  Gradients gradients;
   const float *mean;
   template <int V> __device__ void add(int64_t i, int64_t c, double (*sums)[2]) const {
-    Pack<V> values = load<V>(x + i), gradients = load_gradients<Relu, V>(y, dy, i);
+    Pack<V> values = load<V>(x + i), below = gradients.template at<V>(i, c);
 #pragma unroll
     for (int v = 0; v < V; v++) {
-      double d = static_cast<double>(gradients.x[v]);
+      double d = static_cast<double>(below.x[v]);
       sums[v][0] += d;
       sums[v][1] += d * (static_cast<double>(values.x[v]) - static_cast<double>(mean[c + v]));
     }
@@ -118,8 +162,8 @@ struct PutGradients {
   }
 };
 
-template <bool Relu, int V, typename T>
-__global__ void batch_norm_dx(T *dx, const T *x, const T *dy, const T *y, const float4 *scale,
+template <typename Gradients, int V, typename T>
+__global__ void batch_norm_dx(T *dx, const T *x, Gradients gradients, const float4 *scale,
                               Columns c, bool accumulate) {
   int64_t channel, row, step;
   if (!own_channels<V>(c, &channel, &row, &step)) return;
@@ -129,7 +173,8 @@ __global__ void batch_norm_dx(T *dx, const T *x, const T *dy, const T *y, const 
     s[v] = scale[channel + v];
   for (; row < c.rows; row += step) {
     int64_t i = row * c.channels + channel;
-    Pack<V> values = load<V>(x + i), d = load_gradients<Relu, V>(y, dy, i), before = {};
+    Pack<V> values = load<V>(x + i), d = gradients.template at<V>(i, channel);
+    Pack<V> before = {};
     if (accumulate) before = load<V>(dx + i);
 #pragma unroll
     for (int v = 0; v < V; v++)
@@ -188,6 +233,18 @@ static size_t scratch(const co_op_desc *desc) {
   return scale_bytes(c) + column_scratch(c, 2);
 }
 
+template <typename T, typename Index>
+static cudaError_t launch_pool_batch(const co_cuda_call *call, const float4 *scale) {
+  const co_op_desc *desc = call->desc;
+  Columns c = wide_columns_of(desc->out[0].shape);
+  CO_LAUNCH_COLUMNS(c, (pool_batch<4, T, Index>), (pool_batch<1, T, Index>), call->stream,
+                    static_cast<T *>(call->out[0]),
+                    static_cast<Index *>(call->out[CO_BATCH_NORM_argmax]),
+                    static_cast<const T *>(call->in[0]), scale, c,
+                    pool_of(desc->attr, desc->in[0].shape, desc->out[0].shape));
+  return cudaGetLastError();
+}
+
 template <typename T> static cudaError_t launch_batch_norm(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   Columns c = wide_columns_of(desc->in[0].shape);
@@ -210,22 +267,24 @@ template <typename T> static cudaError_t launch_batch_norm(const co_cuda_call *c
       sum_wide_columns<2>(c, static_cast<char *>(call->workspace) + scale_bytes(c), call,
                           AddMoments<T>{static_cast<const T *>(call->in[0])}, finish);
   if (error != cudaSuccess) return error;
+  if (co_cuda_has_out(desc, CO_BATCH_NORM_argmax))
+    return desc->out[CO_BATCH_NORM_argmax].layout == CO_LAYOUT_CANONICAL
+               ? launch_pool_batch<T, int32_t>(call, scale)
+               : launch_pool_batch<T, uint8_t>(call, scale);
   CO_LAUNCH_COLUMNS(c, (normalize_batch<4, T>), (normalize_batch<1, T>), call->stream,
                     static_cast<T *>(call->out[0]), static_cast<const T *>(call->in[0]), scale, c,
                     desc->attr.activation);
   return cudaGetLastError();
 }
 
-template <bool Relu, typename T>
-static cudaError_t launch_batch_norm_backward(const co_cuda_call *call) {
+template <typename T, typename Gradients>
+static cudaError_t launch_batch_norm_backward(const co_cuda_call *call, Gradients gradients) {
   const co_op_desc *desc = call->desc;
   Columns c = wide_columns_of(desc->in[0].shape);
-  float *const *in = reinterpret_cast<float *const *>(call->in); // x gamma mean variance dy (y)
+  float *const *in = reinterpret_cast<float *const *>(call->in);
   float *const *out = reinterpret_cast<float *const *>(call->out);
   float4 *scale = static_cast<float4 *>(call->workspace);
-  AddGradients<Relu, T> add = {static_cast<const T *>(call->in[0]),
-                               static_cast<const T *>(call->in[4]),
-                               static_cast<const T *>(call->in[5]), in[2]};
+  AddGradients<Gradients, T> add = {static_cast<const T *>(call->in[0]), gradients, in[2]};
   PutGradients finish = {scale,
                          in[1],
                          in[2],
@@ -239,15 +298,28 @@ static cudaError_t launch_batch_norm_backward(const co_cuda_call *call) {
   cudaError_t error = sum_wide_columns<2>(c, static_cast<char *>(call->workspace) + scale_bytes(c),
                                           call, add, finish);
   if (error != cudaSuccess) return error;
-  CO_LAUNCH_COLUMNS(c, (batch_norm_dx<Relu, 4, T>), (batch_norm_dx<Relu, 1, T>), call->stream,
-                    static_cast<T *>(call->out[0]), add.x, add.dy, add.y, scale, c,
+  CO_LAUNCH_COLUMNS(c, (batch_norm_dx<Gradients, 4, T>), (batch_norm_dx<Gradients, 1, T>),
+                    call->stream, static_cast<T *>(call->out[0]), add.x, gradients, scale, c,
                     co_cuda_accumulates(desc, 0));
   return cudaGetLastError();
 }
 
 template <typename T> static cudaError_t choose_batch_norm_backward(const co_cuda_call *call) {
-  return co_cuda_has_in(call->desc, 5) ? launch_batch_norm_backward<true, T>(call)
-                                       : launch_batch_norm_backward<false, T>(call);
+  enum { argmax_at = CO_BATCH_NORM_BACKWARD_argmax, y_at = CO_BATCH_NORM_BACKWARD_y };
+  const co_op_desc *desc = call->desc;
+  const T *dy = static_cast<const T *>(call->in[CO_BATCH_NORM_BACKWARD_dy]);
+  const void *argmax = call->in[argmax_at];
+  const T *y = static_cast<const T *>(call->in[y_at]);
+  if (co_cuda_has_in(desc, argmax_at)) {
+    Pool pool = pool_of(desc->attr, desc->in[0].shape, desc->in[CO_BATCH_NORM_BACKWARD_dy].shape);
+    if (desc->in[argmax_at].layout == CO_LAYOUT_CANONICAL)
+      return launch_batch_norm_backward<T>(
+          call, BelowPool<T, int32_t>{dy, static_cast<const int32_t *>(argmax), pool});
+    return launch_batch_norm_backward<T>(
+        call, BelowPool<T, uint8_t>{dy, static_cast<const uint8_t *>(argmax), pool});
+  }
+  return co_cuda_has_in(desc, y_at) ? launch_batch_norm_backward<T>(call, BelowRelu<T>{dy, y})
+                                    : launch_batch_norm_backward<T>(call, Straight<T>{dy});
 }
 
 template <typename T> static cudaError_t launch_batch_norm_inference(const co_cuda_call *call) {

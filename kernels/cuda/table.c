@@ -99,15 +99,24 @@ static co_status plan_conv(co_cuda *cuda, const co_cuda_impl *impl, const co_op_
 
 // ---- pooling -----------------------------------------------------------------------------------
 
+static int argmax_of(co_op op) {
+  return op == CO_OP_MAX_POOL2D            ? CO_MAX_POOL2D_argmax
+         : op == CO_OP_MAX_POOL2D_BACKWARD ? CO_MAX_POOL2D_BACKWARD_argmax
+         : op == CO_OP_BATCH_NORM          ? CO_BATCH_NORM_argmax
+                                           : CO_BATCH_NORM_BACKWARD_argmax;
+}
+
 // Winners are bytes, unless somebody wants to read them.
-static co_status plan_max_pool(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
-                               co_cuda_answer *answer, co_prepared **out) {
-  bool forward = desc->op == CO_OP_MAX_POOL2D;
-  const co_tensor_desc *argmax = forward ? &desc->out[1] : &desc->in[1];
-  bool bytes = (!forward || co_cuda_has_out(desc, 1)) && argmax->layout != CO_LAYOUT_CANONICAL &&
+static co_status plan_pool(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                           co_cuda_answer *answer, co_prepared **out) {
+  const bool forward = desc->op == CO_OP_MAX_POOL2D || desc->op == CO_OP_BATCH_NORM;
+  const int at = argmax_of(desc->op);
+  const co_tensor_desc *argmax = forward ? &desc->out[at] : &desc->in[at];
+  bool bytes = (forward ? co_cuda_has_out(desc, at) : co_cuda_has_in(desc, at)) &&
+               argmax->layout != CO_LAYOUT_CANONICAL &&
                desc->attr.kernel[0] * desc->attr.kernel[1] <= UINT8_MAX;
   CO_RETURN_IF_FAILED(co_cuda_plan_kernel(cuda, impl, desc, answer, out));
-  co_layout *chosen = forward ? &answer->choice.out[1] : &answer->choice.in[1];
+  co_layout *chosen = forward ? &answer->choice.out[at] : &answer->choice.in[at];
   if (bytes) *chosen = CO_CUDA_LAYOUT_ARGMAX;
   return CO_OK;
 }
@@ -163,19 +172,35 @@ const co_cuda_impl co_cuda_kernels[] = {
            .large = true),
     KERNEL(RELU_BIAS_BACKWARD, co_cuda_relu_bias_backward, .f32_in = 3, .f32_out = 3, .bf16_in = 3,
            .bf16_out = 1, .scratch = co_cuda_relu_bias_backward_scratch),
-    KERNEL(BATCH_NORM, co_cuda_batch_norm, .f32_in = 31, .f32_out = 31, .bf16_in = 1, .bf16_out = 1,
-           .scratch = co_cuda_batch_norm_scratch, .launches = co_cuda_batch_norm_launches,
-           .why = statistics),
-    KERNEL(BATCH_NORM_BACKWARD, co_cuda_batch_norm_backward, .f32_in = 63, .f32_out = 7,
-           .bf16_in = 49, .bf16_out = 1, .scratch = co_cuda_batch_norm_backward_scratch,
-           .launches = co_cuda_batch_norm_launches, .why = statistics),
+    {.op = CO_OP_BATCH_NORM,
+     .name = "cuda",
+     .plan = plan_pool,
+     .launch = co_cuda_batch_norm,
+     .scratch = co_cuda_batch_norm_scratch,
+     .launches = co_cuda_batch_norm_launches,
+     .why = statistics,
+     .f32_in = 31,
+     .f32_out = 31,
+     .bf16_in = 1,
+     .bf16_out = 1},
+    {.op = CO_OP_BATCH_NORM_BACKWARD,
+     .name = "cuda",
+     .plan = plan_pool,
+     .launch = co_cuda_batch_norm_backward,
+     .scratch = co_cuda_batch_norm_backward_scratch,
+     .launches = co_cuda_batch_norm_launches,
+     .why = statistics,
+     .f32_in = 95,
+     .f32_out = 7,
+     .bf16_in = 81,
+     .bf16_out = 1},
     KERNEL(BATCH_NORM_INFERENCE, co_cuda_batch_norm_inference, .f32_in = 31, .f32_out = 1,
            .bf16_in = 1, .bf16_out = 1),
     KERNEL(BATCH_NORM_INFERENCE_BACKWARD, co_cuda_batch_norm_inference_backward, .f32_in = 7,
            .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     {.op = CO_OP_MAX_POOL2D,
      .name = "cuda",
-     .plan = plan_max_pool,
+     .plan = plan_pool,
      .launch = co_cuda_max_pool2d,
      .f32_in = 1,
      .f32_out = 1,
@@ -183,7 +208,7 @@ const co_cuda_impl co_cuda_kernels[] = {
      .bf16_out = 1},
     {.op = CO_OP_MAX_POOL2D_BACKWARD,
      .name = "cuda",
-     .plan = plan_max_pool,
+     .plan = plan_pool,
      .launch = co_cuda_max_pool2d_backward,
      .f32_in = 1,
      .f32_out = 1,

@@ -191,6 +191,7 @@ static const co_backend_api ref_api = {
     .fill_zero = ref_fill_zero,
     .synchronize = ref_synchronize,
     .relu_masks = true,
+    .norm_pools = true,
     .host_memory = true,
 };
 

@@ -3,7 +3,7 @@
 # cmake -DNVCC=nvcc -DSOURCE=x.cu -DARCH=sm_90 -DROOT=repository -DOUTPUT=x.cubin
 #   -P check_nvcc.cmake
 # Passes if nvcc compiles the file without a warning, no kernel spills registers, and every kernel that
-# the file names in a line "// Vectors: NAME ..." reads four values in one access.
+# the file names in lines "// Vectors: NAME ..." reads four values in one access.
 execute_process(
   COMMAND ${NVCC} -std=c++17 -arch=${ARCH} -cubin -Xptxas -v -Werror all-warnings
     -I${ROOT} -o ${OUTPUT} ${SOURCE}
@@ -18,7 +18,8 @@ message(STATUS "${output}")
 
 file(STRINGS ${SOURCE} named REGEX "^// Vectors: ")
 if(named)
-  string(REGEX REPLACE "^// Vectors: " "" named "${named}")
+  list(TRANSFORM named REPLACE "^// Vectors: " "")
+  list(JOIN named " " named)
   separate_arguments(named)
   execute_process(
     COMMAND ${NVCC} -std=c++17 -arch=${ARCH} -ptx -I${ROOT} -o ${OUTPUT}.ptx ${SOURCE}

@@ -518,7 +518,10 @@ static bool selected(const ops_suite *suite, const ops_problem *p) {
 // Activations have their gradient taken by RELU_BACKWARD in front of the rules, but for that of a
 // pool, which its argmax knows of.
 static bool begins_below_activation(const ops_problem *p) {
-  return p->desc.attr.activation != CO_ACTIVATION_NONE && p->desc.op != CO_OP_MAX_POOL2D;
+  const bool pools =
+      p->desc.op == CO_OP_MAX_POOL2D ||
+      (p->desc.op == CO_OP_BATCH_NORM && p->desc.has_out >> CO_BATCH_NORM_argmax & 1);
+  return p->desc.attr.activation != CO_ACTIVATION_NONE && !pools;
 }
 
 // Inputs of more elements lie closer to each other and to zero than the steps of the differences.

@@ -185,6 +185,27 @@ static void test_batch_norm(void **state) {
   near_to(new_mean, 0.75 * 1 + 0.25 * 3);
   near_to(new_variance, 0.75 * 2 + 0.25 * 3);
 
+  // With a pool of two columns and a relu: nothing is left of 0 and 0; the first of 12 and 12.
+  co_op_desc pooled = desc;
+  pooled.attr.activation = CO_ACTIVATION_RELU;
+  pooled.attr.kernel[0] = pooled.attr.stride[0] = pooled.attr.stride[1] = 1;
+  pooled.attr.kernel[1] = 2;
+  pooled.has_out = 1u << CO_BATCH_NORM_argmax;
+  pooled.in[0].shape = co_shape_make(4, (int64_t)1, (int64_t)2, (int64_t)2, (int64_t)1);
+  double even[4] = {4, 4, 0, 4}, low = -2;
+  int32_t argmax[2];
+  run(&pooled, (void *[CO_OP_MAX_OPERANDS]){even, &gamma, &low, &running_mean, &running_variance},
+      (void *[CO_OP_MAX_OPERANDS]){y, &mean, &variance, &new_mean, &new_variance, argmax});
+  near_to(y[0], 0); // 2 - 2
+  near_to(y[1], 0);
+  assert_int_equal(argmax[0], -1);
+  run(&pooled, (void *[CO_OP_MAX_OPERANDS]){even, &gamma, &beta, &running_mean, &running_variance},
+      (void *[CO_OP_MAX_OPERANDS]){y, &mean, &variance, &new_mean, &new_variance, argmax});
+  near_to(y[0], 12);
+  near_to(y[1], 12);
+  assert_int_equal(argmax[0], 0);
+  assert_int_equal(argmax[1], 1);
+
   desc.op = CO_OP_BATCH_NORM_INFERENCE;
   desc.has_out = 0;
   desc.attr.activation = CO_ACTIVATION_RELU;

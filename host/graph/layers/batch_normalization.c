@@ -37,7 +37,8 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
       [CO_BATCH_NORM_mean] = CO_NO_VALUE,
       [CO_BATCH_NORM_variance] = CO_NO_VALUE,
       [CO_BATCH_NORM_new_mean] = operands[CO_BATCH_NORM_running_mean],
-      [CO_BATCH_NORM_new_variance] = operands[CO_BATCH_NORM_running_variance]};
+      [CO_BATCH_NORM_new_variance] = operands[CO_BATCH_NORM_running_variance],
+      [CO_BATCH_NORM_argmax] = CO_NO_VALUE};
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_BATCH_NORM, &attr, operands, results));
   *out = results[CO_BATCH_NORM_y];
   return CO_OK;

@@ -24,7 +24,7 @@ check_count() {
   case $1 in
   mlp.yaml) wanted=12,12 ;; # 1 + 3 + 1 + 5 + 2
   cnn.yaml) wanted=21,23 ;;
-  product-cnn.yaml) wanted=38,41 ;;
+  product-cnn.yaml) wanted=32,35 ;;
   *) return ;;
   esac
   counted=$((counted + 1))

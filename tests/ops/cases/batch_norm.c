@@ -35,17 +35,32 @@ static double magnitude(const ops_problem *p, int output) {
 static const char *const cases[] = {
     "x=2x1 epsilon=1e-3 momentum=0.99",
     "x=1x3 epsilon=1e-3 momentum=0.99", // one row: no variance
-    "x=7x13 epsilon=1e-3 momentum=0.9",          "x=2x9x9x17 epsilon=1e-3 momentum=1",
-    "x=5x11x3 epsilon=1e-2 momentum=0.99",       "x=7x13 epsilon=1e-3 momentum=0.9 relu",
-    "x=2x9x9x17 epsilon=1e-3 momentum=0.9 relu", OPS_SWEEP,
-    "x=128x10 epsilon=1e-5 momentum=0",          "x=3x5x7x16 epsilon=1e-3 momentum=0.99",
-    "x=4x14x14x33 epsilon=1e-3 momentum=0.5",    "x=16x28x28x1 epsilon=1e-3 momentum=0.99",
-    "x=3x5x7x16 epsilon=1e-3 momentum=0.9 relu", NULL,
+    "x=7x13 epsilon=1e-3 momentum=0.9",
+    "x=2x9x9x17 epsilon=1e-3 momentum=1",
+    "x=5x11x3 epsilon=1e-2 momentum=0.99",
+    "x=7x13 epsilon=1e-3 momentum=0.9 relu",
+    "x=2x9x9x17 epsilon=1e-3 momentum=0.9 relu",
+    // with the pool behind it: usual, with a rest, overlapping, a relu that leaves little
+    "x=2x4x4x8 epsilon=1e-3 momentum=0.9 kernel=2 stride=2 relu argmax",
+    "x=3x5x7x3 epsilon=1e-3 momentum=0.9 kernel=2 stride=2 argmax",
+    "x=2x7x6x16 epsilon=1e-3 momentum=0.9 kernel=3 stride=2 pads=1 relu argmax",
+    "x=1x9x9x5 epsilon=1e-2 momentum=0.9 kernel=4x2 stride=3x1 pad_begin=1x0 pad_end=2x1 relu "
+    "argmax",
+    OPS_SWEEP,
+    "x=128x10 epsilon=1e-5 momentum=0",
+    "x=3x5x7x16 epsilon=1e-3 momentum=0.99",
+    "x=4x14x14x33 epsilon=1e-3 momentum=0.5",
+    "x=16x28x28x1 epsilon=1e-3 momentum=0.99",
+    "x=3x5x7x16 epsilon=1e-3 momentum=0.9 relu",
+    "x=5x14x14x32 epsilon=1e-3 momentum=0.9 kernel=2 stride=2 relu argmax",
+    "x=1x17x16x6 epsilon=1e-3 momentum=0.9 kernel=17x16 stride=1 argmax", // more positions than a byte holds
+    NULL,
 };
 
 OPS_FAMILY(batch_norm) = {
     .op = CO_OP_BATCH_NORM,
     .terms = terms,
+    .flags = "argmax",
     .magnitude = magnitude,
     .cases = cases,
 };
