@@ -43,7 +43,8 @@ extern "C" {
     "DENSE_BACKWARD_DATA dy w -> dx; DENSE_BACKWARD_WEIGHTS x dy -> dw (db)", "",                  \
     .types = "mask:u8", .bf16 = "x w b -> y", .bf16_or_f32 = "b -> y", .flops = "w*y",             \
     .activation = true)                                                                            \
-  X(DENSE_BACKWARD_DATA, dense_backward_data, (dy, w), (dx), "", "",                               \
+  X(DENSE_BACKWARD_DATA, dense_backward_data, (dy, w), (dx),                                       \
+    "DENSE ddx w -> ddy; DENSE_BACKWARD_WEIGHTS ddx dy -> dw", "",                                 \
     .bf16 = "dy w -> dx", .accumulate = "dx", .flops = "w*dy")                                     \
   X(DENSE_BACKWARD_WEIGHTS, dense_backward_weights, (x, dy), (dw, (db)), "", "",                   \
     .bf16 = "x dy ->", .accumulate = "dw db", .flops = "dw*dy")                                    \
@@ -190,6 +191,14 @@ extern "C" {
   X(COPY_EVENTS_BACKWARD, copy_events_backward, (x, score, codes, lengths, y, dy),                 \
     ((dx), (dscore)), "", "", .types = "codes:i32 lengths:i32", .accumulate = "dx dscore",         \
     .flops = "y", .why = "goes through the events of each row")                                    \
+  X(SAMPLE_CLASSES, sample_classes, (bounds, step), (classes, shift), "", "",                      \
+    .types = "bounds:i32 step:u8 classes:i32", .why = "draws random numbers")                      \
+  X(SAMPLED_LOGITS, sampled_logits, (x, own, z, target, classes, shift), (y),                      \
+    "SAMPLED_LOGITS_BACKWARD x own target classes dy -> dx down dz", "",                           \
+    .types = "target:i32 classes:i32", .flops = "x y", .why = "products of a row and its own")     \
+  X(SAMPLED_LOGITS_BACKWARD, sampled_logits_backward, (x, own, target, classes, dy),               \
+    (dx, down, dz), "", "", .types = "target:i32 classes:i32", .accumulate = "dx down dz",         \
+    .why = "products of a row and its own")                                                        \
   X(EMBEDDING, embedding,                                                                          \
     (index, table, (index2), (table2), (index3), (table3), (index4), (table4), (index5), (table5), \
      (index6), (table6), (index7), (table7), (index8), (table8)),                                  \
@@ -340,6 +349,8 @@ extern "C" {
 //                no step makes a weight that is not finite, so only an overflow is hidden so.
 //                db = sum over rows of dy. mask u8 (N, O): 1 where y > 0, else 0 (backends may
 //                store it in a layout of their own).
+// DENSE_BACKWARD_DATA  dy (N, O), w (I, O): dx (N, I) = dy w'. An operation of graphs, too: logits of
+//                all rows of a table.
 // DENSE_RELU_BACKWARD  DENSE_BACKWARD_DATA with the relu of the layer below, whose y is this x: dx
 //                (N, I) = mask ? dy w' : 0, mask as that layer saved it; db (I) = sum over rows of
 //                dx, the gradient of that layer's bias.
@@ -447,6 +458,16 @@ extern "C" {
 //                that a softmax of y mixes that of x with a choice among the row's own events (copy
 //                mechanism: Gu et al. 2016). Events of other codes are copied nowhere, and get no
 //                gradient.
+// SAMPLE_CLASSES  bounds i32 (K), ascending, the last 2^31 - 1, S = attr.shape: classes i32 (S), drawn
+//                independently, class k with probability p(k) = (bounds[k] - bounds[k - 1]) / 2^31:
+//                draw s is the first k with bounds[k] > bits(seed, s, step, purpose) >> 1, at most
+//                K - 1. shift (S) = -log(S p(k)), 0 where S p(k) would be 0.
+// SAMPLED_LOGITS  x, own (N, D), z (N, S), target i32 (N), classes i32 (S), shift (S): y (N, 1 + S) = the
+//                logit of the row's target <x[n], own[n]>, then those of the classes drawn, z[n, s] +
+//                shift[s], or CO_NO_LOGIT where classes[s] = target[n] (an accidental hit). So the sum
+//                of exp(y) expects that over all classes, if z are their logits (importance sampling:
+//                Bengio & Senécal 2008, "Adaptive Importance Sampling to Accelerate Training of a Neural
+//                Probabilistic Language Model"; without a shift of the target, which is not drawn).
 // EMBEDDING      index i32 (N, …), table (V, D): y (N, …, D) = table[index]. Indices are checked by
 //                the caller; a wild one gives a row of NaN rather than a wild read, and no gradient.
 //                EMBEDDING_BACKWARD: dtable (V, D), dense: row v = sum of dy over the positions of v,
@@ -601,6 +622,9 @@ typedef enum co_op {
 CO_OPS(X)
 #undef X
 
+// A logit that a softmax makes 0 of; of SAMPLED_LOGITS.
+#define CO_NO_LOGIT (-1e4)
+
 enum { CO_OP_MAX_OPERANDS = CO_OPERANDS_MOST, CO_MAX_LOSSES = 32, CO_RECURRENT_UNITS = 4096 };
 
 typedef enum co_activation { CO_ACTIVATION_NONE, CO_ACTIVATION_RELU } co_activation;
@@ -674,11 +698,12 @@ typedef struct co_op_attr {
   double weight_decay, beta1, beta2;
   double added; // RMSPROP
   int32_t nesterov, decoupled;
-  co_dtype dtype;                // CAST, INPUT_ROWS
-  co_shape shape;                // RESHAPE; GATHER_EVENTS, POOL_EVENTS_BACKWARD: T; may be symbolic
-  int64_t heads, causal;         // ATTENTION; causal is 0 or 1
-  co_rnn_cell cell;              // RECURRENT
-  int64_t reverse;               // RECURRENT, 0 or 1
+  co_dtype dtype;        // CAST, INPUT_ROWS
+  co_shape shape;        // RESHAPE; GATHER_EVENTS, POOL_EVENTS_BACKWARD: T; may be symbolic.
+                         // SAMPLE_CLASSES: S
+  int64_t heads, causal; // ATTENTION; causal is 0 or 1
+  co_rnn_cell cell;      // RECURRENT
+  int64_t reverse;       // RECURRENT, 0 or 1
   co_rnn_function gates, states; // RECURRENT
   int64_t pooling;               // POOL_EVENTS: co_event_pooling
   int64_t max_length;            // DROPOUT: the longest T there is; 0 = x has none

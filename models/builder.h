@@ -15,7 +15,7 @@ typedef struct co_model_builder {
 
 // Field tables, for help.
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[],
-    co_bottleneck_fields[], co_copy_fields[], co_event_decoder_fields[];
+    co_bottleneck_fields[], co_copy_fields[], co_tied_fields[], co_event_decoder_fields[];
 extern const co_field co_selector_fields[], co_default_fields[];
 extern const co_field co_decision_fields[], co_profit_fields[];
 
@@ -57,10 +57,31 @@ co_status co_model_add_head(co_model_builder *b, const char *output, const char 
 // back, of whose size any other is a problem.
 co_status co_model_decode(co_model_builder *b, const co_output_feature *feature, co_value *value,
                           bool *pixels);
+// Whether a decoder is of that type.
+bool co_decoder_is(const co_node *decoder, const char *name);
 // The decoder `copy`: logits of all classes, and the classes of the row's own events (copying.c).
-bool co_decoder_copies(const co_node *decoder);
 co_status co_model_add_copying_head(co_model_builder *b, const co_output_feature *feature,
                                     co_value in, co_value *out);
+
+// items.c: logits as products of (N, D) features with rows of a table.
+typedef struct co_item_table {
+  co_value features, table; // table: CO_NO_VALUE where an output has none
+  int64_t first;            // row of class 0
+} co_item_table;
+// The events whose items are the target's classes, by the input's name or the first; a problem leaves
+// *out NULL.
+co_status co_model_find_items(co_model_builder *b, const co_output_feature *feature,
+                              const char *path, const char *of, const co_input_block **out);
+// The decoder `tied`: the table is the embedding of these events.
+co_status co_model_add_tied_head(co_model_builder *b, const co_output_feature *feature, co_value in,
+                                 co_item_table *items, co_value *out);
+// The same with a table of its own.
+co_status co_model_add_table_head(co_model_builder *b, const co_output_feature *feature,
+                                  co_value in, co_item_table *items, co_value *out);
+// What sampled_softmax trains: in place of the prediction the logits of the target and of the classes
+// drawn, in place of the target its place among them, the first.
+co_status co_model_sample_logits(co_model *model, const co_output_feature *feature,
+                                 const co_item_table *items, co_loss_operands *trained);
 co_status co_model_add_loss(co_model *model, co_output_feature *feature, co_value prediction,
                             co_value *row_weight);
 // What is given of a row beside predictions; `output` may be NULL.

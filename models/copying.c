@@ -22,31 +22,6 @@ const co_field co_copy_fields[] = {
      NULL},
     {.key = NULL}};
 
-bool co_decoder_copies(const co_node *decoder) {
-  const co_node *type = decoder ? co_node_get(decoder, "type") : NULL;
-  return type && type->kind == CO_NODE_SCALAR && strcmp(type->text, "copy") == 0;
-}
-
-// Whether a code is of the same class in both.
-static bool has_classes_of(const co_input_block *block, const co_column *target) {
-  const co_column *column = block->features->column;
-  if (block->event_table < 0 || !block->class_->input->table_rows ||
-      column->category_count != target->category_count)
-    return false;
-  for (int64_t i = 0; i < target->category_count; i++)
-    if (strcmp(column->categories[i], target->categories[i]) != 0) return false;
-  return true;
-}
-
-static const co_input_block *find_events(const co_model *model, const co_column *target,
-                                         const char *name) {
-  for (int64_t i = 0; i < model->block_count; i++)
-    if ((!name || strcmp(model->blocks[i].name, name) == 0) &&
-        has_classes_of(&model->blocks[i], target))
-      return &model->blocks[i];
-  return NULL;
-}
-
 // How likely each event is to come again, as (N, T, 1): by what came after it.
 static co_status score_events(co_model_builder *b, const copy_options *options,
                               const co_input_block *block, const char *output, co_value *out) {
@@ -77,17 +52,9 @@ co_status co_model_add_copying_head(co_model_builder *b, const co_output_feature
   CO_RETURN_IF_FAILED(
       co_fields_parse(&options, co_copy_fields, feature->decoder, path, model->arena, b->problems));
   if (b->problems->count > before) return CO_OK;
-  const bool classes = feature->column && feature->column->type == CO_COLUMN_CATEGORY;
-  const co_input_block *block = classes ? find_events(model, feature->column, options.of) : NULL;
-  if (!block)
-    return co_node_problem(b->problems, feature->decoder, "leave the decoder out",
-                           "%s: no events of the classes of '%s' are an input%s%s", path,
-                           feature->name, options.of ? " called " : "",
-                           options.of ? options.of : "");
-  if (block->class_->input->table_rows(block) != feature->width + 1)
-    return co_node_problem(b->problems, feature->decoder, "leave out its max_size",
-                           "%s: not all classes of '%s' have a row in the vocabulary of '%s'", path,
-                           feature->name, block->name);
+  const co_input_block *block;
+  CO_RETURN_IF_FAILED(co_model_find_items(b, feature, path, options.of, &block));
+  if (!block) return CO_OK;
   if (model->event_tables[block->event_table].joined == CO_NO_VALUE)
     return co_node_problem(b->problems, feature->decoder, "leave out the encoder of that input",
                            "%s: '%s' has an encoder of its own, no event can be told", path,
@@ -101,8 +68,6 @@ co_status co_model_add_copying_head(co_model_builder *b, const co_output_feature
   CO_RETURN_IF_FAILED(
       score_events(b, &options, block, feature->name, &operands[CO_COPY_EVENTS_score]));
   if (b->problems->count > before) return CO_OK;
-  // Rows of its embedding are the codes, one on.
-  model->inputs[block->features - model->inputs].by_code = true;
   model->network->layer = feature->name;
   // At first sixteen events are as likely as all classes.
   const co_op_attr attr = {.factor = (double)feature->width / 16};

@@ -190,9 +190,9 @@ static co_status repeat_target(co_graph *graph, int64_t members, co_loss_operand
 }
 
 // `predictions` are what is trained: of members, where there are some, and as numbers are normalised;
-// else the prediction itself.
-static co_status add_loss(co_model *model, co_output_feature *feature, co_value predictions,
-                          co_value prediction, co_value *row_weight) {
+// else the prediction itself, or where classes are sampled, what comes from `items`.
+static co_status add_loss(co_model *model, co_output_feature *feature, const co_item_table *items,
+                          co_value predictions, co_value prediction, co_value *row_weight) {
   co_graph *graph = model->network;
   co_shape rows = co_shape_make(1, CO_DIM_N);
   co_value target;
@@ -213,6 +213,8 @@ static co_status add_loss(co_model *model, co_output_feature *feature, co_value 
   if (feature->normalization) CO_RETURN_IF_FAILED(normalize(model, feature, &trained, &reported));
   const int64_t members = co_dim_members(co_value_shape(graph, predictions)->dim[0]);
   if (members) CO_RETURN_IF_FAILED(repeat_target(graph, members, &trained));
+  if (feature->loss->sampled && !model->scored)
+    CO_RETURN_IF_FAILED(co_model_sample_logits(model, feature, items, &trained));
   CO_RETURN_IF_FAILED(co_loss_emit_apart(graph, feature->loss, &feature->loss_attr, feature->name,
                                          feature->weight, &trained, &reported));
   co_loss_info *loss = &graph->losses[feature->loss_index];
@@ -226,7 +228,7 @@ static co_status add_loss(co_model *model, co_output_feature *feature, co_value 
 
 co_status co_model_add_loss(co_model *model, co_output_feature *feature, co_value prediction,
                             co_value *row_weight) {
-  return add_loss(model, feature, prediction, prediction, row_weight);
+  return add_loss(model, feature, NULL, prediction, prediction, row_weight);
 }
 
 // Of a single input given back, the mean of the squared errors of each row, for who scores.
@@ -241,11 +243,31 @@ static co_status add_error(co_model *model, const co_output_feature *feature, co
   return co_model_add_extra(model, name, feature, error);
 }
 
+// Logits, numbers, parameters: (N, head_width).
+static co_status add_head(co_model_builder *b, co_output_feature *feature, co_value in,
+                          co_item_table *items, co_value *out) {
+  const bool tied = co_decoder_is(feature->decoder, "tied"), sampled = feature->loss->sampled;
+  if (b->model->scored) return given_head(b->model, feature, out);
+  if (sampled && feature->decoder && !tied)
+    return co_node_problem(b->problems, feature->decoder, "leave one of them out",
+                           "output_features.%s: sampled_softmax goes with no decoder, or one of "
+                           "type tied",
+                           feature->name);
+  if (tied) return co_model_add_tied_head(b, feature, in, items, out);
+  if (sampled) return co_model_add_table_head(b, feature, in, items, out);
+  if (co_decoder_is(feature->decoder, "copy"))
+    return co_model_add_copying_head(b, feature, in, out);
+  if (feature->decoder) return written_head(b, feature, in, out);
+  return co_model_add_head(b, feature->name, feature->class_->output->head, feature->head_width, in,
+                           out);
+}
+
 co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, co_value combined) {
   co_model *model = b->model;
   const co_output_class *class_ = feature->class_->output;
   int64_t before = b->problems->count;
   co_value prediction, row_weight;
+  co_item_table items = {.table = CO_NO_VALUE};
   feature->head = CO_NO_VALUE;
   if (feature->class_ == &co_reconstruction_of_columns)
     return co_model_add_reconstruction(b, feature, combined);
@@ -253,13 +275,7 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
                                          : class_->width(feature);
   feature->head_width = feature->loss->parameters ? feature->loss->parameters : feature->width;
   feature->head_input = -1;
-  CO_RETURN_IF_FAILED(model->scored ? given_head(model, feature, &prediction)
-                      : co_decoder_copies(feature->decoder)
-                          ? co_model_add_copying_head(b, feature, combined, &prediction)
-                      : feature->decoder
-                          ? written_head(b, feature, combined, &prediction)
-                          : co_model_add_head(b, feature->name, class_->head, feature->head_width,
-                                              combined, &prediction));
+  CO_RETURN_IF_FAILED(add_head(b, feature, combined, &items, &prediction));
   if (b->problems->count > before) return CO_OK;
   const co_value predictions = prediction;
   const int64_t members = co_dim_members(co_value_shape(model->network, predictions)->dim[0]);
@@ -273,7 +289,7 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
                            "the members out",
                            feature->name, feature->loss->name);
   if (members) CO_RETURN_IF_FAILED(join_members(model, feature, members, prediction, &prediction));
-  CO_RETURN_IF_FAILED(add_loss(model, feature, predictions, prediction, &row_weight));
+  CO_RETURN_IF_FAILED(add_loss(model, feature, &items, predictions, prediction, &row_weight));
   co_value shown = prediction;
   // Whatever is learned as a probability is shown as one.
   co_op activation = feature->loss->logit ? CO_OP_SIGMOID : class_->activation;

@@ -65,7 +65,7 @@ static co_status declare_fitted(co_model *model) {
     if (feature->class_->input->check) CO_RETURN_IF_FAILED(declare_counts(model, feature));
     count += feature->fitted_count;
   }
-  count += (2 + CO_NORMALIZATION_ARRAYS) * model->output_count;
+  count += (3 + CO_NORMALIZATION_ARRAYS) * model->output_count;
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < model->input_count; i++)
@@ -75,6 +75,7 @@ static co_status declare_fitted(co_model *model) {
     CO_RETURN_IF_FAILED(declare_decided(model, &model->outputs[i]));
     if (model->outputs[i].class_weights)
       model->fitted[model->fitted_count++] = model->outputs[i].class_weights;
+    if (model->outputs[i].bounds) model->fitted[model->fitted_count++] = model->outputs[i].bounds;
     for (int k = 0; model->outputs[i].normalization && k < CO_NORMALIZATION_ARRAYS; k++)
       model->fitted[model->fitted_count++] = &model->outputs[i].normalization[k];
   }
@@ -262,6 +263,8 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
       {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields},
       {"output_features.decoder", "Of next items: what they bought may come again.",
        co_copy_fields},
+      {"output_features.decoder", "Of next items: their embedding is the output's table.",
+       co_tied_fields},
       {"output_features.event_decoder", "Of a reconstruction of events: what goes through them.",
        co_event_decoder_fields},
       {"output_features.decision", "How scores of a binary target become labels.",

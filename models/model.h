@@ -101,6 +101,8 @@ typedef struct co_output_feature {
   co_op_attr loss_attr;     // of its operation
   co_fitted *class_weights; // f32 (classes), factors of rows in training; NULL = all count 1
   bool balanced;            // they are learned from training rows
+  const co_sampled_softmax_options *sampling; // of that loss, else NULL …
+  co_fitted *bounds;                          // … and i32 (classes), of SAMPLE_CLASSES
   co_fitted *normalization; // CO_NORMALIZATION_ARRAYS: of a number that is trained with mean 0 and
                             // standard deviation 1; NULL = as it is
   double weight;

@@ -29,7 +29,7 @@ const co_field co_output_fields[] = {
     {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
      "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}; of a "
      "reconstruction of all, before it; of a generator, from noise to image. Of next items, {type: "
-     "copy}.",
+     "copy} or {type: tied}.",
      NULL},
     {"event_decoder", CO_FIELD_NODE, offsetof(output_options, event_decoder), "null", 0, 0, NULL,
      "Of a reconstruction of events: {cell_type: gru, units: 64}.", NULL},
@@ -174,6 +174,25 @@ static co_status read_class_weights(co_model_builder *b, const co_node *node, co
   return CO_OK;
 }
 
+// Until they are fitted, all classes are as likely.
+static co_status declare_bounds(co_model *model, co_output_feature *feature,
+                                const co_sampled_softmax_options *options) {
+  const int64_t count = feature->column->category_count;
+  co_fitted *made = co_arena_alloc(model->arena, 1, sizeof *made);
+  int32_t *bounds = co_arena_alloc(model->arena, (size_t)count + 1, sizeof *bounds);
+  if (!made || !bounds) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++)
+    bounds[i] = (int32_t)((double)(i + 1) / (double)count * INT32_MAX);
+  *made = (co_fitted){.feature = feature->name,
+                      .name = "bounds",
+                      .dtype = CO_I32,
+                      .shape = co_shape_make(1, count),
+                      .bytes = bounds};
+  feature->sampling = options;
+  feature->bounds = made;
+  return CO_OK;
+}
+
 static co_status read_loss(co_model_builder *b, const co_node *node, const char *path,
                            co_output_feature *feature) {
   static const char *const common[] = {"type", "class_weights", "class_weight", NULL};
@@ -191,11 +210,11 @@ static co_status read_loss(co_model_builder *b, const co_node *node, const char 
   } else if (type && type->kind != CO_NODE_NULL) {
     return co_node_problem(b->problems, type, NULL, "%s.type: must be a name", path);
   }
-  // A linear model or a forest predicts numbers, not a distribution's parameters.
-  if (loss->parameters && b->model->scored) {
-    if (strcmp(b->model->predictor, "network") == 0) return CO_OK; // as beside a network
+  // A linear model or a forest predicts numbers, not a distribution's parameters, and draws nothing.
+  const bool beside = strcmp(b->model->predictor, "network") == 0; // a baseline
+  if ((loss->parameters || loss->sampled) && b->model->scored && !beside)
     return co_model_only_networks(b, node, loss->name);
-  }
+  if (loss->parameters && b->model->scored) return CO_OK;
   feature->loss = loss;
   if (feature->class_ == &co_reconstruction_of_columns)
     return co_node_problem(b->problems, node, "leave it out",
@@ -221,6 +240,7 @@ static co_status read_loss(co_model_builder *b, const co_node *node, const char 
   CO_RETURN_IF_FAILED(
       co_fields_parse(options, loss->fields ? loss->fields : none, own, path, arena, b->problems));
   if (b->problems->count > before) return CO_OK;
+  if (loss->sampled) CO_RETURN_IF_FAILED(declare_bounds(b->model, feature, options));
   co_status status = co_loss_attributes(loss, options, &feature->loss_attr);
   if (status != CO_ERR_CONFIG) return status;
   return co_node_problem(b->problems, node, NULL, "%s: %s", path, co_error_last()->message);

@@ -39,8 +39,8 @@ static co_status parse_blend(co_baseline_settings *out, const co_node *root,
       node->kind == CO_NODE_SCALAR ? co_estimator_find(node->text) : NULL;
   if (!class_ || !class_->score_history || class_->purchases)
     return co_node_problem(problems, node,
-                           "for example blend: personal_frequency; popularity, markov and item_knn "
-                           "can be blended, too",
+                           "for example blend: weighted_frequency; personal_frequency, popularity, "
+                           "markov and item_knn can be blended, too",
                            "blend: must be a baseline of next items");
   out->blend = class_;
   return add_class(out, node, problems);
@@ -53,8 +53,9 @@ static bool is_word(const co_node *node, const char *word) {
 static co_status parse_list(co_baseline_settings *out, const co_node *root,
                             co_diagnostics *problems) {
   static const char *const automatic[] = {
-      "prior",      "linear",     "boosted_trees",      "bag_of_words", "bg_nbd",
-      "pareto_nbd", "popularity", "personal_frequency", "markov",       "item_knn"};
+      "prior",      "linear",     "boosted_trees",      "bag_of_words",       "bg_nbd",
+      "pareto_nbd", "popularity", "personal_frequency", "weighted_frequency", "markov",
+      "item_knn"};
   const co_node *node = co_node_get(root, "baselines");
   *out = (co_baseline_settings){.count = 0};
   out->automatic = !node || node->kind == CO_NODE_NULL || is_word(node, "auto");

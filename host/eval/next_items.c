@@ -16,26 +16,31 @@ size_t co_next_items_row_bytes(const co_estimator *e) {
 
 // ---- shares ------------------------------------------------------------------------------------
 
+static bool is_within(const co_history *h, int64_t event, double since, double until) {
+  if (!h->time.values) return true;
+  const double time = co_numbers_at(&h->time, event);
+  return time >= since && time < until;
+}
+
 static void count_events(const co_history *h, const int64_t *begin, const int64_t *end,
-                         double since, double *share) {
+                         double since, double until, double *share) {
   double total = 0;
   memset(share, 0, (size_t)h->classes * sizeof *share);
   for (int64_t i = 0; i < h->entities; i++)
     for (int64_t event = begin[i]; event < end[i]; event++)
-      if (h->item[event] >= 0 && (!h->time.values || co_numbers_at(&h->time, event) >= since))
-        share[h->item[event]]++;
+      if (h->item[event] >= 0 && is_within(h, event, since, until)) share[h->item[event]]++;
   for (int64_t k = 0; k < h->classes; k++)
     total += share[k] = fmax(share[k], .5);
   for (int64_t k = 0; k < h->classes; k++)
     share[k] /= total;
 }
 
-co_status co_next_items_count(double *share, co_context *ctx, const co_fit_data *data,
-                              double since) {
+co_status co_next_items_count(double *share, co_context *ctx, const co_fit_data *data, double since,
+                              double until) {
   int64_t *begin, *end;
   co_status status =
       co_history_longest(&begin, &end, ctx, data->history, data->samples, data->sample_count);
-  if (status == CO_OK) count_events(data->history, begin, end, since, share);
+  if (status == CO_OK) count_events(data->history, begin, end, since, until, share);
   co_free(ctx, begin);
   co_free(ctx, end);
   return status;
@@ -46,14 +51,13 @@ co_status co_next_items_fit_shares(co_estimator *e, int64_t output, const co_fit
   const co_shape shape = co_shape_make(1, data->history->classes);
   void *share;
   CO_RETURN_IF_FAILED(co_estimator_add(e, output, "share", CO_F64, &shape, &share));
-  return co_next_items_count(share, e->ctx, data, since);
+  return co_next_items_count(share, e->ctx, data, since, INFINITY);
 }
 
 // All where there is no validation row.
 static const double days[] = {INFINITY, 91, 28, 7};
 
-// The time of the last event that a training sample sees.
-static double last_time(const co_fit_data *data) {
+double co_next_items_last_time(const co_fit_data *data) {
   const co_history *h = data->history;
   double last = -INFINITY;
   for (int64_t i = 0; h->time.values && i < data->sample_count; i++) {
@@ -76,11 +80,11 @@ static double likelihood(const co_fit_data *data, const double *share) {
 
 co_status co_next_items_fit_recent_shares(co_estimator *e, int64_t output,
                                           const co_fit_data *data) {
-  double last = last_time(data), best = -INFINITY, since = -INFINITY;
+  double last = co_next_items_last_time(data), best = -INFINITY, since = -INFINITY;
   double *share = co_alloc(e->ctx, (size_t)data->history->classes * sizeof *share);
   co_status status = share ? CO_OK : CO_ERR_MEMORY;
   for (size_t i = 0; status == CO_OK && i < sizeof days / sizeof *days; i++) {
-    status = co_next_items_count(share, e->ctx, data, last - days[i] * 86400);
+    status = co_next_items_count(share, e->ctx, data, last - days[i] * 86400, INFINITY);
     double sum = status == CO_OK ? likelihood(data, share) : -INFINITY;
     if (sum <= best) continue;
     best = sum;
@@ -127,6 +131,27 @@ co_status co_next_items_neighbours(const co_estimator *e, int64_t output, co_nei
     if (out->item[i] < -1 || out->item[i] >= out->classes)
       return co_fail(CO_ERR_MODEL, "predictor %s: a neighbour is no item", e->class_->name);
   return CO_OK;
+}
+
+// ---- frequency ---------------------------------------------------------------------------------
+
+co_status co_next_items_counted(int64_t **out, co_context *ctx, const co_history *h) {
+  if (!(*out = co_alloc(ctx, ((size_t)h->classes + 1) * sizeof **out))) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < h->classes; i++)
+    (*out)[i] = -1;
+  return CO_OK;
+}
+
+// `counted`: per item an event of it that was counted, of this sample or another.
+void co_next_items_add_frequency(const co_history *h, int64_t sample, int64_t *counted,
+                                 double *score) {
+  for (int64_t event = h->begin[sample], step = event; event < h->end[sample]; event++) {
+    int32_t item = h->item[event];
+    if (!co_history_same_step(h, step, event)) step = event;
+    if (item < 0 || (counted[item] >= step && counted[item] < event)) continue;
+    counted[item] = event;
+    score[item]++;
+  }
 }
 
 // ---- scores ------------------------------------------------------------------------------------

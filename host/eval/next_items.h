@@ -10,10 +10,12 @@
 const char *co_next_items_refuses(const co_output_feature *output);
 size_t co_next_items_row_bytes(const co_estimator *estimator); // of the matrix it takes nothing
 
-// Of the events of the training samples' histories since a time (-INFINITY: of all) the shares of
-// items, (classes); one that never occurs counts as half an event.
-co_status co_next_items_count(double *share, co_context *ctx, const co_fit_data *data,
-                              double since);
+// Of the events of the training samples' histories from a time (-INFINITY: of all) until before another
+// the shares of items, (classes); one that never occurs counts as half an event.
+co_status co_next_items_count(double *share, co_context *ctx, const co_fit_data *data, double since,
+                              double until);
+// The time of the last event that a training sample sees; -INFINITY without times.
+double co_next_items_last_time(const co_fit_data *data);
 // Stores them as "share" f64 (classes).
 co_status co_next_items_fit_shares(co_estimator *estimator, int64_t output, const co_fit_data *data,
                                    double since);
@@ -28,6 +30,12 @@ co_status co_next_items_fit_neighbours(co_estimator *estimator, int64_t output,
                                        co_affinity *affinity);
 co_status co_next_items_neighbours(const co_estimator *estimator, int64_t output,
                                    co_neighbours *out);
+
+// Adds in how many steps of a sample's history each item occurs. `counted`, by item, is of
+// co_next_items_counted and freed by co_free; any samples may share it, one after the other.
+void co_next_items_add_frequency(const co_history *history, int64_t sample, int64_t *counted,
+                                 double *score);
+co_status co_next_items_counted(int64_t **out, co_context *ctx, const co_history *history);
 
 // What a class says of a sample: adds to `score` (classes), which has zeros.
 typedef co_status co_next_items_add(const co_estimator *estimator, const co_history *history,

@@ -9,27 +9,17 @@ static co_status fit(co_estimator *e, int64_t output, const co_fit_data *data) {
   return co_next_items_fit_recent_shares(e, output, data);
 }
 
-// `user`: per item an event of it that was counted, of this sample or another.
 static co_status add(const co_estimator *e, const co_history *h, int64_t sample, void *user,
                      double *score) {
-  int64_t *counted = user;
   (void)e;
-  for (int64_t event = h->begin[sample], step = event; event < h->end[sample]; event++) {
-    int32_t item = h->item[event];
-    if (!co_history_same_step(h, step, event)) step = event;
-    if (item < 0 || (counted[item] >= step && counted[item] < event)) continue;
-    counted[item] = event;
-    score[item]++;
-  }
+  co_next_items_add_frequency(h, sample, user, score);
   return CO_OK;
 }
 
 static co_status score_history(const co_estimator *e, int64_t output, const co_history *history,
                                const int64_t *samples, int64_t rows, float *heads) {
-  int64_t *counted = co_alloc(e->ctx, ((size_t)history->classes + 1) * sizeof *counted);
-  if (!counted) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < history->classes; i++)
-    counted[i] = -1;
+  int64_t *counted;
+  CO_RETURN_IF_FAILED(co_next_items_counted(&counted, e->ctx, history));
   co_status status = co_next_items_score(e, output, history, samples, rows, add, counted, heads);
   co_free(e->ctx, counted);
   return status;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "models/feature.h"
@@ -261,32 +262,83 @@ static co_status end(work *w) {
   return CO_OK;
 }
 
-// What makes every class count alike in all: rows / (classes · rows of the class). A class without a
-// row keeps 1.
-static co_status balance(const work *w, co_output_feature *output) {
+// Training rows of each class.
+static co_status count_classes(const work *w, const co_output_feature *output, int64_t classes,
+                               int64_t *counts) {
   enum { MOST = 1024 };
-  const int64_t classes = output->class_weights->shape.dim[0];
-  float *factors = output->class_weights->bytes;
-  int64_t *counts = co_alloc_zero(w->ctx, (size_t)classes + 1, sizeof *counts), rows = 0;
   union {
     int32_t code[MOST];
     float number[MOST];
   } values;
-  co_status status = counts ? CO_OK : CO_ERR_MEMORY;
-  for (int64_t i = 0; status == CO_OK && i < w->sample_count; i += MOST) {
+  for (int64_t i = 0; i < w->sample_count; i += MOST) {
     const int64_t count = w->sample_count - i < MOST ? w->sample_count - i : MOST;
-    status = co_dataset_gather(w->dataset, output->name, w->samples + i, count, &values);
-    for (int64_t k = 0; status == CO_OK && k < count; k++) {
+    CO_RETURN_IF_FAILED(
+        co_dataset_gather(w->dataset, output->name, w->samples + i, count, &values));
+    for (int64_t k = 0; k < count; k++) {
       const bool number = output->column->dtype == CO_F32;
       if (number && isnan(values.number[k])) continue;
       const int64_t class_ = number ? values.number[k] >= 0.5f : values.code[k];
-      if (class_ < 0 || class_ >= classes) continue;
-      counts[class_]++;
-      rows++;
+      if (class_ >= 0 && class_ < classes) counts[class_]++;
     }
   }
-  for (int64_t i = 0; status == CO_OK && i < classes; i++)
+  return CO_OK;
+}
+
+// What makes every class count alike in all: rows / (classes · rows of the class). A class without a
+// row keeps 1.
+static void balance(const int64_t *counts, int64_t classes, float *factors) {
+  int64_t rows = 0;
+  for (int64_t i = 0; i < classes; i++)
+    rows += counts[i];
+  for (int64_t i = 0; i < classes; i++)
     factors[i] = counts[i] ? (float)((double)rows / ((double)classes * (double)counts[i])) : 1;
+}
+
+// What a class is drawn in proportion to, where `more` classes are more frequent.
+static double share_of(int negatives, int64_t count, int64_t more) {
+  if (negatives == CO_NEGATIVES_UNIFORM) return 1;
+  return negatives == CO_NEGATIVES_FREQUENCY ? (double)count + 1 : log1p(1 / ((double)more + 1));
+}
+
+typedef struct counted {
+  int64_t count, class_;
+} counted;
+
+static int by_frequency(const void *a, const void *b) {
+  const counted *x = a, *y = b;
+  if (x->count != y->count) return x->count > y->count ? -1 : 1;
+  return (x->class_ > y->class_) - (x->class_ < y->class_);
+}
+
+// The bounds of SAMPLE_CLASSES.
+static co_status spread(const work *w, const int64_t *counts, int64_t classes, int negatives,
+                        int32_t *bounds) {
+  counted *order = co_alloc(w->ctx, (size_t)classes * sizeof *order);
+  double *share = co_alloc(w->ctx, (size_t)classes * sizeof *share), total = 0, sum = 0;
+  for (int64_t i = 0; order && i < classes; i++)
+    order[i] = (counted){counts[i], i};
+  if (order) qsort(order, (size_t)classes, sizeof *order, by_frequency);
+  for (int64_t i = 0; order && share && i < classes; i++)
+    total += share[order[i].class_] = share_of(negatives, order[i].count, i);
+  for (int64_t i = 0; order && share && i < classes; i++)
+    bounds[i] = (int32_t)((sum += share[i]) / total * INT32_MAX);
+  const bool done = order && share;
+  if (done) bounds[classes - 1] = INT32_MAX;
+  co_free(w->ctx, order);
+  co_free(w->ctx, share);
+  return done ? CO_OK : CO_ERR_MEMORY;
+}
+
+// Of an output with classes, what their frequencies decide.
+static co_status fit_classes(const work *w, co_output_feature *output) {
+  if (!output->balanced && !output->bounds) return CO_OK;
+  const co_fitted *array = output->balanced ? output->class_weights : output->bounds;
+  const int64_t classes = array->shape.dim[0];
+  int64_t *counts = co_alloc_zero(w->ctx, (size_t)classes + 1, sizeof *counts);
+  co_status status = counts ? count_classes(w, output, classes, counts) : CO_ERR_MEMORY;
+  if (status == CO_OK && output->balanced) balance(counts, classes, output->class_weights->bytes);
+  if (status == CO_OK && output->bounds)
+    status = spread(w, counts, classes, output->sampling->negatives, output->bounds->bytes);
   co_free(w->ctx, counts);
   return status;
 }
@@ -454,7 +506,7 @@ co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
   if (kept) w.samples = kept;
   CO_TRY(fit_all(&w, model, workers, every));
   for (int64_t i = 0; i < model->output_count; i++) {
-    if (model->outputs[i].balanced) CO_TRY(balance(&w, &model->outputs[i]));
+    CO_TRY(fit_classes(&w, &model->outputs[i]));
     if (model->outputs[i].normalization) CO_TRY(standardize(&w, &model->outputs[i]));
   }
   CO_TRY(count_all(&w, model, workers));

@@ -112,6 +112,7 @@ typedef struct co_loss_info {
   const char *loss_name; // "softmax_cross_entropy"
   int32_t op;            // index of the loss operation
   double weight;         // of this output in the total loss
+  bool sampled;          // training does without the prediction, and so without metrics
   // In each of so many equal parts of a training, the share in which its weight rises linearly from
   // 0; with no part it is there from the first step.
   double warmup_fraction;

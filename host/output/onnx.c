@@ -187,11 +187,9 @@ static const char *weights_of(co_onnx *x, co_value value) {
 }
 
 // Integers become int64.
-static const char *fitted_of(co_onnx *x, const co_feed *feed, const co_value_info *info) {
+static const char *array_of(co_onnx *x, const co_value_info *info, const void *values) {
   int64_t count = co_shape_count(&info->desc.shape);
   bool codes = info->desc.dtype == CO_I32;
-  const void *values = NULL;
-  co_onnx_fail(x, co_exported_fitted(x->e, feed, &values));
   int64_t *wide = co_arena_alloc(x->e->arena, (size_t)count + 1, sizeof *wide);
   if (!wide) co_onnx_fail(x, CO_ERR_MEMORY);
   if (x->status != CO_OK) return "";
@@ -202,15 +200,21 @@ static const char *fitted_of(co_onnx *x, const co_feed *feed, const co_value_inf
                           codes ? (const void *)wide : values);
 }
 
+static const char *fitted_of(co_onnx *x, const co_feed *feed, const co_value_info *info) {
+  const void *values = NULL;
+  co_onnx_fail(x, co_exported_fitted(x->e, feed, &values));
+  return array_of(x, info, values);
+}
+
 // Weights and fitted arrays, under their own names.
 static const char *constant_of(co_onnx *x, const co_plan *plan, co_value value) {
   const co_value_info *info = &plan->values[value].info;
   const co_feed *feed = NULL;
   if (info->storage == CO_STORAGE_PARAM || info->storage == CO_STORAGE_STATE)
     return weights_of(x, value);
-  if (info->storage == CO_STORAGE_CONSTANT && info->desc.dtype == CO_F32)
-    return co_onnx_constant(x, take(x, co_arena_strdup(x->e->arena, info->name)), CO_ONNX_FLOAT,
-                            &info->desc.shape, plan->graph->constants[info->index].bytes);
+  if (info->storage == CO_STORAGE_CONSTANT &&
+      (info->desc.dtype == CO_F32 || info->desc.dtype == CO_I32))
+    return array_of(x, info, plan->graph->constants[info->index].bytes);
   if (plan == x->e->section_plan && info->storage == CO_STORAGE_INPUT)
     feed = co_exported_feed(x->e, info->index);
   if (feed && feed->kind == CO_FEED_FITTED) return fitted_of(x, feed, info);

@@ -126,6 +126,10 @@ static void dense(const call *c) {
     out(c, co_onnx_node(c->x, "Gemm", NULL, x, in(c, CO_DENSE_w), in(c, CO_DENSE_b), NULL));
 }
 
+static void dense_backward_data(const call *c) {
+  out(c, einsum(c, "no,io->ni", in(c, CO_DENSE_BACKWARD_DATA_dy), in(c, CO_DENSE_BACKWARD_DATA_w)));
+}
+
 static const int64_t channels_first[] = {0, 3, 1, 2}, channels_last[] = {0, 2, 3, 1};
 
 // (KH, KW, C, O) to (O, C, KH, KW)
@@ -613,6 +617,7 @@ static const struct {
   void (*emit)(const call *c);
 } emitters[] = {
     {CO_OP_DENSE, dense},
+    {CO_OP_DENSE_BACKWARD_DATA, dense_backward_data},
     {CO_OP_CONV2D, conv2d},
     {CO_OP_CONV2D_TRANSPOSE, conv2d_transpose},
     {CO_OP_MAX_POOL2D, max_pool2d},

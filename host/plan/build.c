@@ -44,11 +44,14 @@ static bool wants_loss(const co_plan *plan, int64_t i) {
          plan->options.losses >> i & 1;
 }
 
-// A metric goes with the loss of its output: the batch of another phase lacks its target.
+// A metric goes with the loss of its output: the batch of another phase lacks its target, and what is
+// trained on a sample of classes has no prediction.
 static bool wants_metric(const co_plan *plan, const co_metric_info *metric) {
   const co_graph *graph = plan->graph;
   for (int64_t i = 0; i < graph->loss_count; i++)
-    if (strcmp(graph->losses[i].name, metric->output) == 0) return wants_loss(plan, i);
+    if (strcmp(graph->losses[i].name, metric->output) == 0)
+      return wants_loss(plan, i) &&
+             !(plan->options.mode == CO_MODE_TRAIN && graph->losses[i].sampled);
   return true;
 }
 

@@ -156,12 +156,13 @@ static const co_field section_fields[] = {
     {"baselines", CO_FIELD_NODE, 0, "auto", 0, 0, NULL,
      "What is fitted beside a network and measured with it: auto (of a table, those that can be "
      "had of prior, logistic or linear, boosted_trees; of texts bag_of_words; of repurchase "
-     "bg_nbd, pareto_nbd; of next items popularity, personal_frequency, markov, item_knn), none, "
-     "or a list.",
+     "bg_nbd, pareto_nbd; of next items popularity, personal_frequency, weighted_frequency, "
+     "markov, item_knn), none, or a list.",
      NULL},
     {"blend", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
      "A baseline of next items that a network's predictions are mixed with, by a weight that is "
-     "chosen on validation rows: personal_frequency, popularity, markov or item_knn.",
+     "chosen on validation rows: weighted_frequency, personal_frequency, popularity, markov or "
+     "item_knn.",
      NULL},
     {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
     {"hyperopt", CO_FIELD_NODE, 0, "null", 0, 0, NULL,

@@ -95,7 +95,19 @@ co_status co_infer_dense(co_op_desc *desc) {
   return CO_OK;
 }
 
+co_status co_infer_dense_backward_data(co_op_desc *desc) {
+  const co_shape *w = &desc->in[CO_DENSE_BACKWARD_DATA_w].shape;
+  const co_shape *dy = &desc->in[CO_DENSE_BACKWARD_DATA_dy].shape;
+  CO_RETURN_IF_FAILED(co_check_rank(desc, CO_DENSE_BACKWARD_DATA_dy, 2, 2));
+  CO_RETURN_IF_FAILED(co_check_rank(desc, CO_DENSE_BACKWARD_DATA_w, 2, 2));
+  CO_RETURN_IF_FAILED(co_check_real(desc, CO_DENSE_BACKWARD_DATA_w, CO_DENSE_BACKWARD_DATA_dy));
+  const co_shape rows = co_shape_make(2, dy->dim[0], w->dim[1]);
+  CO_RETURN_IF_FAILED(co_check_shape(desc, CO_DENSE_BACKWARD_DATA_dy, &rows));
+  const co_shape dx = co_shape_make(2, dy->dim[0], w->dim[0]);
+  co_set_out(desc, CO_DENSE_BACKWARD_DATA_dx, desc->in[CO_DENSE_BACKWARD_DATA_dy].dtype, &dx);
+  return CO_OK;
+}
+
 CO_INFER_BACKWARD(dense_relu_backward)
-CO_INFER_BACKWARD(dense_backward_data)
 CO_INFER_BACKWARD(dense_backward_weights)
 #endif

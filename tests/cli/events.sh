@@ -129,7 +129,7 @@ refused 2 'needs --amount' -- import -O x.h5 "${log[@]}" --cutoff 2011-06-01 --l
 expect 0 import -O n.h5 "${log[@]}" --next-item leave-one-out
 expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir n --seed 3 --set trainer.max_epochs=10
 expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6' --require 'ndcg@10>=0.8' --require 'hit_rate@10>=1' --json
-for baseline in prior popularity personal_frequency markov item_knn; do
+for baseline in prior popularity personal_frequency weighted_frequency markov item_knn; do
   grep -q "\"$baseline\":{\"next_item\":{" out || fail "no $baseline beside the model"
 done
 expect 0 predict -m n --dataset n.h5 --split test --top-k 2 -O n.csv
@@ -174,9 +174,16 @@ refused 3 'not all classes of' -- train -c "$presets/next-item-gru.yaml" --datas
 refused 3 'no events of the classes of' -- train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir x \
   --set defaults.binary.decoder.type=copy
 
-# A network that knows little yet is mixed with the chain that the items really follow.
-expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir blend --seed 3 \
+# A network that knows little yet, trained on few of the items by the table that embeds them, is mixed with
+# the chain that the items really follow.
+cat >tied.yaml <<'END'
+output_features: [{name: next_item, decoder: {type: tied}, loss: {type: sampled_softmax, num_sampled: 4}}]
+END
+expect 0 train -c "$presets/next-item-attention.yaml" -c tied.yaml --dataset n.h5 --run-dir blend --seed 3 \
   --set trainer.max_epochs=1 --set blend=markov
+refused 3 'sampled_softmax goes with no decoder' -- train -c "$presets/next-item-gru.yaml" --dataset n.h5 \
+  --run-dir x --set defaults.category.loss.type=sampled_softmax
+refused 3 'only networks have it' -- train -c tied.yaml --set predictor.type=linear --dataset n.h5 --run-dir x
 expect 0 evaluate -m blend --dataset n.h5 --split test --require 'accuracy>=0.7' --json
 grep -q '"network":{"next_item":{"log_loss":{"difference":-' out ||
   fail "a blend is no better than its network: $(cat out)"

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/graph/layer.h"
 #include "host/graph/loss/loss.h"
 
 static const char cnn[] =
@@ -283,6 +284,32 @@ static void embedded(rig *r) {
   r->graph->layer = NULL;
 }
 
+// Logits that are products with the rows of an embedding, all but the first, which is read, too.
+static void tied_rows(rig *r) {
+  static const int32_t numbers[] = {1, 2, 3, 4};
+  const co_shape one = co_shape_make(1, CO_DIM_N), classes = co_shape_make(1, (int64_t)4);
+  co_value word, label, weight = input(r, "label.weight", 0), in[2], y;
+  OK(co_graph_add_input(r->graph, "word", CO_I32, &one, &word));
+  OK(co_graph_add_input(r->graph, "label", CO_I32, &one, &label));
+  y = layer(r, "Embedding", "table", "{input_dim: 5, output_dim: 3}", &word, 1);
+  co_value features = layer(r, "Dense", "projection", "{units: 3, activation: tanh}", &y, 1);
+  r->graph->layer = "label";
+  OK(co_graph_add_constant(r->graph, "rows", CO_I32, &classes, numbers, &in[CO_EMBEDDING_index]));
+  in[CO_EMBEDDING_table] = r->graph->params[0].value;
+  OK(co_emit(r->graph, CO_OP_EMBEDDING, NULL, 2, in, &in[CO_DENSE_BACKWARD_DATA_w]));
+  in[CO_DENSE_BACKWARD_DATA_dy] = features;
+  OK(co_emit(r->graph, CO_OP_DENSE_BACKWARD_DATA, NULL, 2, in, &y));
+  OK(co_loss_emit(r->graph, co_loss_find("softmax_cross_entropy"), NULL, "label", 1, y, label,
+                  weight));
+  r->graph->layer = NULL;
+}
+
+// Classes drawn with replacement, each row's own among them.
+static const char sampled[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: tanh}}]}}\n"
+    "output_features: [{name: label, loss: {type: sampled_softmax, num_sampled: 7}}]\n";
+
 // From a configuration, or made by hand.
 typedef struct model {
   const char *name, *yaml;
@@ -327,6 +354,8 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"periodic", periodic, NULL},
                                {"crossed_table", crossed_table, NULL},
                                {"binary", binary, NULL},
+                               {"sampled", sampled, NULL},
+                               {"tied_rows", NULL, tied_rows},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };
 

@@ -197,6 +197,28 @@ static void test_infer(void **state) {
   copied.in[CO_COPY_EVENTS_codes].shape.dim[1] = CO_DIM_T(1);
   assert_int_equal(co_op_infer(&copied), CO_ERR_CONFIG);
 
+  co_op_desc drawn = {.op = CO_OP_SAMPLED_LOGITS, .has_in = 63};
+  drawn.in[CO_SAMPLED_LOGITS_x] = drawn.in[CO_SAMPLED_LOGITS_own] =
+      f32(co_shape_make(2, CO_DIM_N, (int64_t)8));
+  drawn.in[CO_SAMPLED_LOGITS_z] = f32(co_shape_make(2, CO_DIM_N, (int64_t)5));
+  drawn.in[CO_SAMPLED_LOGITS_target] = lstm.in[CO_RECURRENT_lengths];
+  drawn.in[CO_SAMPLED_LOGITS_classes] = drawn.in[CO_SAMPLED_LOGITS_shift] =
+      f32(co_shape_make(1, (int64_t)5));
+  drawn.in[CO_SAMPLED_LOGITS_classes].dtype = CO_I32;
+  assert_int_equal(co_op_infer(&drawn), CO_OK);
+  const co_shape six = co_shape_make(2, CO_DIM_N, (int64_t)6);
+  assert_true(co_shape_equal(&drawn.out[0].shape, &six));
+  drawn.in[CO_SAMPLED_LOGITS_shift].shape.dim[0] = 4;
+  assert_int_equal(co_op_infer(&drawn), CO_ERR_CONFIG);
+
+  co_op_desc table = {.op = CO_OP_DENSE_BACKWARD_DATA, .has_in = 3};
+  table.in[CO_DENSE_BACKWARD_DATA_dy] = drawn.in[CO_SAMPLED_LOGITS_x];
+  table.in[CO_DENSE_BACKWARD_DATA_w] = f32(co_shape_make(2, (int64_t)6, (int64_t)8));
+  assert_int_equal(co_op_infer(&table), CO_OK);
+  assert_true(co_shape_equal(&table.out[0].shape, &six));
+  table.in[CO_DENSE_BACKWARD_DATA_w].shape.dim[1] = 7;
+  assert_int_equal(co_op_infer(&table), CO_ERR_CONFIG);
+
   co_op_desc pool = {.op = CO_OP_MAX_POOL2D, .has_in = 1};
   pool.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)5, (int64_t)3));
   for (int axis = 0; axis < 2; axis++)

@@ -98,6 +98,45 @@ static void test_personal_frequency(void **state) {
   end_fixture(&f);
 }
 
+// Without cut-offs as personal frequency. Customer 0 buys item 1 twice, item 0 once, both long ago, and
+// item 0 next: which the last four weeks' samples tell by the fourth root of how many bought it in the two
+// weeks before. In the last two weeks that is item 2.
+static void test_weighted_frequency(void **state) {
+  (void)state;
+  static const int32_t bought[] = {1, 1, 0, 0, 0, 0, 2}, next[] = {0, 2};
+  static const double when[] = {0, DAY, 2. * DAY, 60. * DAY, 61. * DAY, 62. * DAY, 100. * DAY};
+  static const int64_t from[] = {0, 3}, to[] = {3, 7}, as_of[] = {90 * DAY, 101 * DAY};
+  fixture f;
+  begin_fixture(&f, "weighted_frequency", -1);
+  expect(&f, (const double[3][CLASSES]){{(2 + all[0]) / 4, (1 + all[1]) / 4, all[2] / 4},
+                                        {all[0] / 2, (1 + all[1]) / 2, all[2] / 2},
+                                        {(2 + all[0]) / 5, (1 + all[1]) / 5, (1 + all[2]) / 5}});
+  f.history = (co_history){.classes = CLASSES,
+                           .item = bought,
+                           .time = {CO_F64, when, 7},
+                           .begin = from,
+                           .end = to,
+                           .as_of = as_of,
+                           .entity = entity,
+                           .entities = 2,
+                           .target = next};
+  f.estimator.arrays.count = 0;
+  assert_int_equal(co_estimator_fit(&f.estimator, &f.data), CO_OK);
+  const double often = pow(3 * .25, .25), of_late = pow(3 * .5, .25), first = 3 * often + 1;
+  const double want[] = {(often + 4 / 7.) / first,
+                         (2 * often + 2 / 7.) / first,
+                         1 / 7. / first,
+                         (3 * often + 4 / 7.) / (first + of_late),
+                         2 / 7. / (first + of_late),
+                         (of_late + 1 / 7.) / (first + of_late)};
+  float heads[2 * CLASSES];
+  assert_int_equal(
+      f.estimator.class_->score_history(&f.estimator, 0, &f.history, samples, 2, heads), CO_OK);
+  for (int i = 0; i < 2 * CLASSES; i++)
+    assert_float_equal((double)heads[i], log(want[i]), 1e-6);
+  end_fixture(&f);
+}
+
 // In training item 2 followed item 0 and item 1, and nothing followed item 2.
 static void test_markov(void **state) {
   (void)state;
@@ -148,9 +187,9 @@ static void test_samples_do_not_touch(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_popularity),
-                                     cmocka_unit_test(test_personal_frequency),
-                                     cmocka_unit_test(test_markov), cmocka_unit_test(test_item_knn),
-                                     cmocka_unit_test(test_samples_do_not_touch)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_popularity),         cmocka_unit_test(test_personal_frequency),
+      cmocka_unit_test(test_weighted_frequency), cmocka_unit_test(test_markov),
+      cmocka_unit_test(test_item_knn),           cmocka_unit_test(test_samples_do_not_touch)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

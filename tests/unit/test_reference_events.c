@@ -274,8 +274,86 @@ static void test_copy_events(void **state) {
     near_to(y[i], want[i]);
 }
 
+enum { CLASSES = 5, DRAWS = 600, WIDTH = 2 };
+static const double class_rows[CLASSES][WIDTH] = {{1, -1}, {.5, 2}, {-1, .25}, {0, 1.5}, {2, 1}};
+
+// The gradient of one row's features by its target and the classes that a step draws.
+static void sampled_gradient(uint32_t number, const int32_t *bounds, int32_t target,
+                             const double *x, double *gradient) {
+  co_step step = {.seed = 7, .step = number, .inv_norm = {1}};
+  int32_t classes[DRAWS], first = 0;
+  float drawn[DRAWS];
+  double shift[DRAWS], z[DRAWS], y[1 + DRAWS], weight = 1, loss, sum, dy[1 + DRAWS];
+  double down[WIDTH], dz[DRAWS];
+  co_op_desc draw = {.op = CO_OP_SAMPLE_CLASSES, .attr = {.shape = vector(DRAWS), .purpose = 3}};
+  operand(&draw, true, CO_SAMPLE_CLASSES_bounds, CO_I32, vector(CLASSES));
+  operand(&draw, true, CO_SAMPLE_CLASSES_step, CO_U8, vector((int64_t)sizeof step));
+  run(&draw, (void *[16]){(void *)bounds, &step}, (void *[16]){classes, drawn});
+  for (int s = 0; s < DRAWS; s++) {
+    shift[s] = (double)drawn[s];
+    z[s] = x[0] * class_rows[classes[s]][0] + x[1] * class_rows[classes[s]][1];
+  }
+  const co_shape features = co_shape_make(2, (int64_t)1, (int64_t)WIDTH);
+  co_op_desc logits = {.op = CO_OP_SAMPLED_LOGITS};
+  operand(&logits, true, CO_SAMPLED_LOGITS_x, CO_F64, features);
+  operand(&logits, true, CO_SAMPLED_LOGITS_own, CO_F64, features);
+  operand(&logits, true, CO_SAMPLED_LOGITS_z, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)DRAWS));
+  operand(&logits, true, CO_SAMPLED_LOGITS_target, CO_I32, vector(1));
+  operand(&logits, true, CO_SAMPLED_LOGITS_classes, CO_I32, vector(DRAWS));
+  operand(&logits, true, CO_SAMPLED_LOGITS_shift, CO_F64, vector(DRAWS));
+  void *own = (void *)class_rows[target];
+  run(&logits, (void *[16]){(void *)x, own, z, &target, classes, shift}, (void *[16]){y});
+  co_op_desc softmax = {.op = CO_OP_SOFTMAX_CROSS_ENTROPY};
+  operand(&softmax, true, CO_SOFTMAX_CROSS_ENTROPY_x, CO_F64,
+          co_shape_make(2, (int64_t)1, (int64_t)(1 + DRAWS)));
+  operand(&softmax, true, CO_SOFTMAX_CROSS_ENTROPY_target, CO_I32, vector(1));
+  operand(&softmax, true, CO_SOFTMAX_CROSS_ENTROPY_weight, CO_F64, vector(1));
+  operand(&softmax, true, CO_SOFTMAX_CROSS_ENTROPY_step, CO_U8, vector((int64_t)sizeof step));
+  run(&softmax, (void *[16]){y, &first, &weight, &step}, (void *[16]){&loss, &sum, dy});
+  co_op_desc back = {.op = CO_OP_SAMPLED_LOGITS_BACKWARD, .has_out = 7};
+  memcpy(back.in,
+         (co_tensor_desc[5]){logits.in[0], logits.in[1], logits.in[3], logits.in[4], softmax.in[0]},
+         5 * sizeof *back.in);
+  back.has_in = 31;
+  memcpy(back.out, logits.in, 3 * sizeof *back.out);
+  assert_int_equal(co_ref_run(&back, (void *[16]){(void *)x, own, &target, classes, dy},
+                              (void *[16]){gradient, down, dz}),
+                   CO_OK);
+  for (int s = 0; s < DRAWS; s++)
+    for (int d = 0; d < WIDTH; d++)
+      gradient[d] += dz[s] * class_rows[classes[s]][d];
+}
+
+// Over many draws, of whatever distribution, the gradient is that of the softmax over all classes.
+static void test_sampled_softmax(void **state) {
+  (void)state;
+  enum { STEPS = 400 };
+  const int32_t bounds[CLASSES] = {INT32_MAX / 2, INT32_MAX / 10 * 6, INT32_MAX / 10 * 8,
+                                   INT32_MAX / 10 * 9, INT32_MAX};
+  const double x[WIDTH] = {.75, -.5};
+  for (int32_t target = 0; target < CLASSES; target++) {
+    double want[WIDTH] = {0, 0}, mean[WIDTH] = {0, 0}, total = 0;
+    for (int pass = 0; pass < 2; pass++)
+      for (int k = 0; k < CLASSES; k++) {
+        const double e = exp(x[0] * class_rows[k][0] + x[1] * class_rows[k][1]);
+        if (pass == 0) total += e;
+        for (int d = 0; pass == 1 && d < WIDTH; d++)
+          want[d] += (e / total - (k == target)) * class_rows[k][d];
+      }
+    for (uint32_t s = 0; s < STEPS; s++) {
+      double gradient[WIDTH];
+      sampled_gradient(s, bounds, target, x, gradient);
+      for (int d = 0; d < WIDTH; d++)
+        mean[d] += gradient[d] / STEPS;
+    }
+    for (int d = 0; d < WIDTH; d++)
+      assert_true(fabs(mean[d] - want[d]) < 0.005);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_sampled_softmax),
       cmocka_unit_test(test_dropout_over_events),
       cmocka_unit_test(test_gather_events),
       cmocka_unit_test(test_lstm),

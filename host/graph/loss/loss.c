@@ -63,6 +63,7 @@ co_status co_loss_emit_apart(co_graph *graph, const co_loss_class *loss, const c
       trained->prediction == reported->prediction && memcmp(&plain, &learned, sizeof plain) == 0;
   co_loss_info info = {.loss_name = loss->name,
                        .weight = weight,
+                       .sampled = loss->sampled,
                        .prediction = reported->prediction,
                        .target = reported->target,
                        .row_weight = reported->row_weight};

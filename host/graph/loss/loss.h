@@ -22,6 +22,7 @@ typedef struct co_loss_class {
   // Of a number, as many times as large where target and prediction are k times as large: k^degree; 0 =
   // no such power.
   int degree;
+  bool sampled;   // trained on some of the classes (co_sampled_softmax_options)
   int parameters; // of a distribution, in a row of the head; its mean is shown. 0 = it is of none
   const co_field *fields; // NULL = no options
   size_t options_size;
@@ -30,6 +31,16 @@ typedef struct co_loss_class {
   // What other programs call it, NULL-terminated, for "did you mean"; may be NULL.
   const char *const *elsewhere;
 } co_loss_class;
+
+typedef enum co_negatives {
+  CO_NEGATIVES_FREQUENCY,
+  CO_NEGATIVES_LOG_UNIFORM,
+  CO_NEGATIVES_UNIFORM
+} co_negatives;
+typedef struct co_sampled_softmax_options {
+  int64_t num_sampled;
+  int negatives; // co_negatives
+} co_sampled_softmax_options;
 
 const co_loss_class *co_loss_find(const char *name); // NULL if unknown
 const co_loss_class *const *co_loss_list(void);      // NULL-terminated

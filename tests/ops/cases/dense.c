@@ -67,6 +67,16 @@ OPS_FAMILY(dense) = {
     .cases = cases,
 };
 
+// An operation of graphs: a product with a table's rows.
+static const char *const table_cases[] = {"dy=1x1 w=1x1", "dy=7x11 w=13x11", "dy=33x10 w=257x10",
+                                          NULL};
+
+OPS_FAMILY(dense_backward_data) = {.op = CO_OP_DENSE_BACKWARD_DATA,
+                                   .exact = OPS_EXACT_ON_INTEGERS,
+                                   .linear = true,
+                                   .terms = terms,
+                                   .cases = table_cases};
+
 static int64_t masked_terms(const co_op_desc *desc, int output) {
   int64_t O = desc->in[1].shape.dim[1], N = desc->in[0].shape.dim[0];
   return output == 0 ? O : O + N;
