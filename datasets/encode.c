@@ -8,7 +8,7 @@
 #include "datasets/cell.h"
 #include "datasets/date.h"
 
-enum { BLOCK_BYTES = 8 << 20 };
+enum { BLOCK_BYTES = 8 << 20, IMAGES_BYTES = 64 << 20, MOST_IMAGES = 256 };
 
 static double number_of(const char *text) {
   double value = NAN;
@@ -16,9 +16,14 @@ static double number_of(const char *text) {
   return text && co_cell_read(&cell, &value) == CO_CELL_NUMBER ? value : NAN;
 }
 
+// Until they are written, images are the names of their files.
+static bool is_of_texts(const co_encoded_column *c) {
+  return c->column.type == CO_COLUMN_TEXT || c->column.type == CO_COLUMN_IMAGE;
+}
+
 // In a block; of texts their place, which becomes a pointer.
 static size_t value_bytes(const co_encoded_column *c) {
-  return c->column.type == CO_COLUMN_TEXT ? sizeof(const char *) : co_dtype_size(c->column.dtype);
+  return is_of_texts(c) ? sizeof(const char *) : co_dtype_size(c->column.dtype);
 }
 
 void co_encode_prepare(co_encoded_column *c) {
@@ -125,7 +130,7 @@ static co_status encode_cell(co_encoded_column *c, const place *at, const co_cel
   c->missing += missing;
   if (c->column.type == CO_COLUMN_NUMBER) return encode_number(c, at, &cell, missing);
   if (c->column.type == CO_COLUMN_DATE) return encode_date(c, at, &cell, missing);
-  if (c->column.type == CO_COLUMN_TEXT) return encode_text(c, &cell, missing);
+  if (is_of_texts(c)) return encode_text(c, &cell, missing);
   if (c->column.type == CO_COLUMN_BINARY) {
     double value = missing ? NAN : class_of(c, &cell);
     store_number(c, value);
@@ -164,18 +169,35 @@ static co_status encode_column(void *user, const co_scan *scan, const co_scan_bl
   return CO_OK;
 }
 
+static co_status append_images(co_encoder *e, const co_encoded_column *c, const char *const *name) {
+  const int64_t bytes = co_image_recipe_bytes(&c->images.recipe);
+  int64_t most = IMAGES_BYTES / bytes + 1;
+  if (most > MOST_IMAGES) most = MOST_IMAGES;
+  uint8_t *rows = co_alloc(e->ctx, (size_t)(most * bytes));
+  co_status status = rows ? CO_OK : CO_ERR_MEMORY;
+  for (int64_t at = 0, some; status == CO_OK && at < c->filled; at += some) {
+    some = c->filled - at < most ? c->filled - at : most;
+    status = co_image_cells_decode(&c->images, e->ctx, name + at, some, rows);
+    if (status == CO_OK) status = co_dataset_writer_append(e->writer, c->id, some, rows);
+  }
+  co_free(e->ctx, rows);
+  return status;
+}
+
 static co_status append_texts(co_encoder *e, co_encoded_column *c) {
   const char **text = (const char **)(void *)c->block;
   for (int64_t i = 0; i < c->filled; i++)
     text[i] = c->texts.data + ((const size_t *)(void *)c->block)[i];
   c->texts.length = 0;
-  return co_dataset_writer_append_texts(e->writer, c->id, c->filled, text);
+  return c->column.type == CO_COLUMN_IMAGE
+             ? append_images(e, c, text)
+             : co_dataset_writer_append_texts(e->writer, c->id, c->filled, text);
 }
 
 co_status co_encoder_flush(co_encoder *e) {
   for (int64_t i = 0; i < e->column_count; i++) {
     co_encoded_column *c = &e->columns[i];
-    CO_RETURN_IF_FAILED(c->column.type == CO_COLUMN_TEXT
+    CO_RETURN_IF_FAILED(is_of_texts(c)
                             ? append_texts(e, c)
                             : co_dataset_writer_append(e->writer, c->id, c->filled, c->block));
     c->filled = 0;

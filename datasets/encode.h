@@ -4,6 +4,7 @@
 #define COHORT_DATASETS_ENCODE_H
 
 #include "datasets/dictionary.h"
+#include "datasets/image_cells.h"
 #include "datasets/scan.h"
 #include "datasets/values.h"
 #include "datasets/writer.h"
@@ -20,13 +21,14 @@ typedef struct co_encoded_column {
   const co_dictionary
       *words;             // of categories the code of each text; of binaries those of the values
   const char *classes[2]; // of binaries: the texts of 0 and 1; numbers are compared as such
+  co_image_cells images;  // of images: where they are and what becomes of them
   bool open;              // a text that is in neither is missing, and counted; else an error
   // Filled in.
   int64_t missing, unseen;
   char first_unseen[48];
   double class_values[2]; // NaN = no number
   int64_t id;             // for the writer
-  unsigned char *block;   // values not yet written; of texts where each begins in `texts`
+  unsigned char *block;   // values not yet written; of texts and names where each begins in `texts`
   int64_t room, filled;
   co_text texts;
   int32_t *of_word; // of values that are words: code or class, -1 = missing

@@ -112,16 +112,22 @@ static co_status no_number(const event_reader *r, int64_t column) {
   return status;
 }
 
+// The place of a text in a dictionary, which takes it in unless it is `fixed`; else -1.
+static co_status take_word(co_dictionary *words, bool fixed, const co_cell *cell, int64_t *out) {
+  if (!fixed)
+    return co_dictionary_take(words, cell->text, cell->length,
+                              co_dictionary_hash(cell->text, cell->length), 1, 0, out);
+  const co_word *word = co_dictionary_find(words, cell->text, cell->length);
+  *out = word ? word - words->words : -1;
+  if (word) words->words[*out].count++;
+  return CO_OK;
+}
+
 static co_status read_category(value_source *s, const co_cell *cell, int64_t *unseen, double *out) {
-  const co_word *word = co_dictionary_find(&s->words, cell->text, cell->length);
-  *out = -1;
-  if (!word && s->fixed) {
-    ++*unseen;
-    return CO_OK;
-  }
-  CO_RETURN_IF_FAILED(co_dictionary_add(&s->words, cell->text, cell->length, 0, NULL));
-  if (!word) word = co_dictionary_find(&s->words, cell->text, cell->length);
-  *out = (double)(word - s->words.words);
+  int64_t place;
+  CO_RETURN_IF_FAILED(take_word(&s->words, s->fixed, cell, &place));
+  *unseen += place < 0;
+  *out = (double)place;
   return CO_OK;
 }
 
@@ -147,15 +153,6 @@ static co_status read_time(const event_reader *r, const co_cell *cell, int64_t *
   co_hint("times are 2011-12-31, 2011-12-31 23:59[:59] (UTC, or with a zone such as +01:00), or "
           "seconds since 1970");
   return status;
-}
-
-// The place of the entity in the dictionary; -1: it does not count.
-static co_status read_entity(event_reader *r, const co_cell *cell, int64_t *out) {
-  *out = -1;
-  if (r->o.population && !co_dictionary_find(&r->entities, cell->text, cell->length)) return CO_OK;
-  CO_RETURN_IF_FAILED(co_dictionary_add(&r->entities, cell->text, cell->length, 0, NULL));
-  *out = co_dictionary_find(&r->entities, cell->text, cell->length) - r->entities.words;
-  return CO_OK;
 }
 
 static bool lacks_value(const event_reader *r) {
@@ -185,7 +182,7 @@ static co_status read_line(event_reader *r) {
   for (int64_t i = 0; i < r->o.value_count; i++)
     CO_RETURN_IF_FAILED(read_value(r, i, &e->value[i]));
   if (lacks_value(r)) return log->no_value++, CO_OK;
-  CO_RETURN_IF_FAILED(read_entity(r, &key, &entity));
+  CO_RETURN_IF_FAILED(take_word(&r->entities, r->o.population != NULL, &key, &entity));
   if (entity < 0) return log->strangers++, CO_OK;
   e->entity = (int32_t)entity;
   if (!log->events || e->time < log->first_time) log->first_time = e->time;

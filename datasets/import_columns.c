@@ -14,6 +14,25 @@ co_status co_import_check_name(const co_survey *s, const char *name) {
   return status;
 }
 
+static co_image_cells cells_of(const co_survey *s, const co_column_survey *c) {
+  return (co_image_cells){
+      .column = c->name, .table = co_scan_shown(&s->scan, 0), .recipe = c->recipe.image};
+}
+
+// The size of images that a recipe leaves open is told by their files.
+static co_status look_at_images(co_survey *s, co_column_survey *c) {
+  const char *const *names;
+  co_image_cells cells = cells_of(s, c);
+  CO_RETURN_IF_FAILED(co_dictionary_sort(&c->words, &names));
+  CO_RETURN_IF_FAILED(co_image_cells_look(&cells, s->ctx, names, c->words.count, c->images));
+  c->recipe.image = cells.recipe;
+  if (c->missing)
+    co_log(s->ctx, CO_LOG_WARN, "import",
+           "column '%s': %lld rows have no image; they get a white one", c->shown,
+           (long long)c->missing);
+  return CO_OK;
+}
+
 co_status co_import_plan_column(co_encoded_column *out, co_survey *s, int64_t field,
                                 const char *name) {
   static const co_role roles[CO_RECIPE_ROLE_COUNT] = {[CO_RECIPE_INPUT] = CO_ROLE_INPUT,
@@ -47,6 +66,14 @@ co_status co_import_plan_column(co_encoded_column *out, co_survey *s, int64_t fi
     out->column.type = CO_COLUMN_DATE;
     out->column.dtype = CO_F64;
     return CO_OK;
+  case CO_RECIPE_IMAGE: {
+    const co_image_recipe *image = &c->recipe.image;
+    out->column.type = CO_COLUMN_IMAGE;
+    out->column.dtype = CO_U8;
+    out->column.shape = (co_shape){3, {image->height, image->width, image->channels}};
+    out->images = cells_of(s, c);
+    return CO_OK;
+  }
   case CO_RECIPE_TEXT:
     out->column.type = CO_COLUMN_TEXT;
     out->column.dtype = CO_U8;
@@ -58,12 +85,16 @@ co_status co_import_plan_column(co_encoded_column *out, co_survey *s, int64_t fi
   }
 }
 
-co_status co_import_describe(co_recipe *out, const co_survey *s) {
+co_status co_import_describe(co_recipe *out, co_survey *s) {
   out->rows.delimiter = s->delimiter;
   out->column_count = s->column_count;
   out->columns = co_arena_alloc(s->arena, (size_t)s->column_count, sizeof *out->columns);
   if (!out->columns) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < s->column_count; i++)
-    out->columns[i] = s->columns[i].recipe;
+  for (int64_t i = 0; i < s->column_count; i++) {
+    co_column_survey *c = &s->columns[i];
+    if (c->recipe.type == CO_RECIPE_IMAGE && c->recipe.role == CO_RECIPE_INPUT)
+      CO_RETURN_IF_FAILED(look_at_images(s, c));
+    out->columns[i] = c->recipe;
+  }
   return CO_OK;
 }

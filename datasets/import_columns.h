@@ -15,8 +15,9 @@ co_status co_import_check_name(const co_survey *survey, const char *name);
 // Column `field` of the table, called `name` in the dataset.
 co_status co_import_plan_column(co_encoded_column *out, co_survey *survey, int64_t field,
                                 const char *name);
-// What the survey says as a recipe's columns, in the arena.
-co_status co_import_describe(co_recipe *out, const co_survey *survey);
+// What the survey says as a recipe's columns, in the arena. Of columns of images the files are looked at:
+// CO_ERR_DATA where one cannot be taken.
+co_status co_import_describe(co_recipe *out, co_survey *survey);
 
 #ifdef __cplusplus
 }

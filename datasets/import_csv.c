@@ -51,6 +51,19 @@ static const char *rows_table(const csv_import *m) {
 
 // ---- up to date --------------------------------------------------------------------------------
 
+static void print_images(co_text *t, const co_survey *s) {
+  for (int64_t i = 0; i < s->column_count; i++)
+    if (s->columns[i].images[0])
+      co_text_printf(t, "images of %s: sha256 %s\n", s->columns[i].shown, s->columns[i].images);
+}
+
+static bool has_images(const co_recipe *recipe) {
+  bool has = co_recipe_has_images(recipe);
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    has |= co_recipe_has_images(&recipe->joins[i].table);
+  return has;
+}
+
 // Two imports with equal recipes make equal files.
 static co_status write_recipe(csv_import *m, const char *digest) {
   const co_import_csv_options *o = m->options;
@@ -74,6 +87,9 @@ static co_status write_recipe(csv_import *m, const char *digest) {
     co_text_printf(t, "bad rows: %s, at most %.17g%s\n",
                    o->reject.on_error == CO_ON_ERROR_SKIP ? "skipped" : "quarantined",
                    o->reject.most, o->reject.share ? " of all" : "");
+  print_images(t, &m->survey);
+  for (int64_t i = 0; i < m->joins.count; i++)
+    print_images(t, &m->joins.items[i].survey);
   co_recipe given = *o->recipe;
   given.file = NULL;
   given.joins = co_arena_alloc(m->arena, (size_t)given.join_count + 1, sizeof *given.joins);
@@ -568,12 +584,15 @@ static co_status run(csv_import *m) {
     CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
     CO_RETURN_IF_FAILED(co_output_check(m->ctx, &same));
   }
-  if (o->output && !o->temporary && !o->force && co_path_exists(o->output)) {
-    CO_RETURN_IF_FAILED(check_existing(m));
-    if (m->result->up_to_date) return CO_OK;
-  }
+  // Which files have images is known once the tables are.
+  const bool exists = o->output && !o->temporary && !o->force && co_path_exists(o->output);
+  const bool images = has_images(o->recipe);
+  if (exists && !images) CO_RETURN_IF_FAILED(check_existing(m));
+  if (m->result->up_to_date) return CO_OK;
   CO_RETURN_IF_FAILED(survey(m));
   CO_RETURN_IF_FAILED(describe_table(m));
+  if (exists && images) CO_RETURN_IF_FAILED(check_existing(m));
+  if (m->result->up_to_date) return CO_OK;
   CO_RETURN_IF_FAILED(warn_personal(m, &m->survey, NULL));
   for (int64_t i = 0; i < m->joins.count; i++)
     CO_RETURN_IF_FAILED(

@@ -21,9 +21,7 @@
 enum {
   BLOCK_FILES = 256,
   BLOCK_BYTES = 1 << 26,
-  MAX_ROW_BYTES = 1 << 26,
-  MAX_NAMED = 20,      // files that the log names
-  BIG_PIXELS = 1 << 24 // such images are decoded one at a time: their pixels fill much memory
+  MAX_NAMED = 20 // files that the log names
 };
 static const char *const split_names[CO_SPLIT_COUNT] = {"training", "validation", "test"};
 
@@ -47,13 +45,6 @@ typedef struct images_import {
   co_text text;
   co_dataset_writer *writer;
 } images_import;
-
-co_status co_image_recipe_print(co_text *out, const co_image_recipe *r) {
-  co_text_printf(
-      out, "images:\n  height: %" PRId64 "\n  width: %" PRId64 "\n  channels: %d\n  fit: %s\n",
-      r->height, r->width, r->channels, co_image_fit_name(r->fit));
-  return out->status;
-}
 
 // ---- all files at once -------------------------------------------------------------------------
 
@@ -165,73 +156,20 @@ static co_status look_at(images_import *m, int64_t file, const uint8_t *bytes, s
   return co_image_measure(&p->info, bytes, length, m->options->most_pixels);
 }
 
-static int64_t upright(const co_image_info *info, bool width) {
-  return width == (info->orientation < 5) ? info->width : info->height;
-}
-
-static int by_value(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
-// A multiple of 32, at most 224, that half of the images have in both directions.
-static int64_t propose_size(const images_import *m) {
-  int64_t *shorter = co_alloc(m->ctx, (size_t)m->folder.count * sizeof *shorter), count = 0;
-  if (!shorter) return 64;
-  for (int64_t i = 0; i < m->folder.count; i++) {
-    const co_image_info *info = &m->photos[i].info;
-    if (!m->photos[i].reason)
-      shorter[count++] = info->height < info->width ? info->height : info->width;
-  }
-  qsort(shorter, (size_t)count, sizeof *shorter, by_value);
-  int64_t size = shorter[count / 2] / 32 * 32;
-  co_free(m->ctx, shorter);
-  return size < 32 ? 32 : size > 224 ? 224 : size;
-}
-
-static co_status check_one_size(images_import *m) {
-  const char *first_name = NULL;
-  int64_t height = 0, width = 0;
-  for (int64_t i = 0; i < m->folder.count; i++) {
-    const co_image_info *info = &m->photos[i].info;
-    if (m->photos[i].reason) continue;
-    int64_t h = upright(info, false), w = upright(info, true);
-    if (!first_name) {
-      first_name = m->folder.files[i].path;
-      height = h;
-      width = w;
-    }
-    if (h == height && w == width) continue;
-    co_status status =
-        co_fail(CO_ERR_DATA,
-                "'%.200s': images of several sizes: '%.200s' has %" PRId64 " x %" PRId64
-                ", '%.200s' %" PRId64 " x %" PRId64,
-                m->options->folder, first_name, width, height, m->folder.files[i].path, w, h);
-    int64_t size = propose_size(m);
-    co_hint("give them one: --image-size %" PRId64 "x%" PRId64
-            " --fit crop (or pad, or stretch); smaller trains faster",
-            size, size);
-    return status;
-  }
-  m->recipe.height = height;
-  m->recipe.width = width;
-  return CO_OK;
-}
-
 static co_status complete_recipe(images_import *m) {
-  bool colour = false;
-  m->recipe = m->options->recipe;
-  if (!m->recipe.height) CO_RETURN_IF_FAILED(check_one_size(m));
+  co_image_look *looks = co_alloc(m->ctx, (size_t)m->folder.count * sizeof *looks);
+  int64_t count = 0;
+  if (!looks) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < m->folder.count; i++)
-    colour |= !m->photos[i].reason && m->photos[i].info.channels == 3;
-  if (!m->recipe.channels) m->recipe.channels = colour ? 3 : 1;
-  if (m->recipe.height * m->recipe.width * m->recipe.channels > MAX_ROW_BYTES)
-    return co_fail(CO_ERR_DATA, "images of %" PRId64 " x %" PRId64 " are too large for a dataset",
-                   m->recipe.width, m->recipe.height);
+    if (!m->photos[i].reason)
+      looks[count++] = (co_image_look){m->folder.files[i].path, m->photos[i].info};
+  m->recipe = m->options->recipe;
+  co_status status = co_image_recipe_complete(&m->recipe, m->ctx, m->options->folder, looks, count);
+  co_free(m->ctx, looks);
   m->result->height = m->recipe.height;
   m->result->width = m->recipe.width;
   m->result->channels = m->recipe.channels;
-  return CO_OK;
+  return status;
 }
 
 static co_status look_at_all(images_import *m) {
@@ -383,31 +321,12 @@ static co_status count_copies(images_import *m) {
 
 // ---- the second pass ---------------------------------------------------------------------------
 
-static co_status make_row(const images_import *m, const uint8_t *bytes, size_t length,
-                          const co_image_info *info, uint8_t *row) {
-  const co_image_recipe *r = &m->recipe;
-  bool exchanged = info->orientation >= 5;
-  const co_image_request request = {.channels = r->channels,
-                                    .least_height = 2 * (exchanged ? r->width : r->height),
-                                    .least_width = 2 * (exchanged ? r->height : r->width),
-                                    .most = m->options->most_pixels};
-  co_image image;
-  CO_RETURN_IF_FAILED(co_image_decode(&image, m->ctx, bytes, length, &request));
-  co_status status = co_image_resize(row, m->ctx, &image, r->height, r->width, r->fit);
-  co_free(m->ctx, image.pixels);
-  return status;
-}
-
 static co_status decode_file(images_import *m, int64_t file, const uint8_t *bytes, size_t length,
                              uint8_t *row) {
   const co_image_info *info = &m->photos[file].info;
   if (co_hash64(m->options->seed, bytes, length) != m->photos[file].hash)
     return co_fail(CO_ERR_DATA, "it changed while it was read");
-  if (info->height * info->width < BIG_PIXELS) return make_row(m, bytes, length, info, row);
-  co_status status;
-#pragma omp critical(co_import_images_big)
-  status = make_row(m, bytes, length, info, row);
-  return status;
+  return co_image_recipe_row(&m->recipe, m->ctx, bytes, length, info, m->options->most_pixels, row);
 }
 
 static co_status write_images(images_import *m, bool *whole) {
@@ -417,7 +336,7 @@ static co_status write_images(images_import *m, bool *whole) {
                            .role = CO_ROLE_INPUT,
                            .dtype = CO_U8,
                            .shape = {3, {r->height, r->width, r->channels}}};
-  int64_t row_bytes = r->height * r->width * r->channels, block = BLOCK_BYTES / row_bytes;
+  int64_t row_bytes = co_image_recipe_bytes(r), block = BLOCK_BYTES / row_bytes;
   block = block < 1 ? 1 : block > BLOCK_FILES ? BLOCK_FILES : block;
   CO_RETURN_IF_FAILED(co_dataset_writer_column(m->writer, ENTITY, &image, m->rows));
   if (!m->block && !(m->block = co_alloc(m->ctx, (size_t)(block * row_bytes))))

@@ -5,7 +5,7 @@
 #define COHORT_DATASETS_IMPORT_IMAGES_H
 
 #include "datasets/dataset.h"
-#include "datasets/image_fit.h"
+#include "datasets/image_recipe.h"
 #include "datasets/import.h"
 #include "datasets/rejects.h"
 #include "datasets/split_rows.h"
@@ -14,17 +14,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-// What is made of each image.
-typedef struct co_image_recipe {
-  int64_t height, width; // 0 = all have one size, which it is
-  co_image_fit fit;
-  int channels; // 1, 3; 0 = 1 where all are grey, else 3
-} co_image_recipe;
-// As YAML: "images: …".
-co_status co_image_recipe_print(co_text *out, const co_image_recipe *recipe);
-
-enum { CO_IMAGE_MOST_PIXELS = 100000000 }; // the default limit
 
 typedef struct co_import_images_options {
   const char *output;

@@ -45,6 +45,13 @@ static co_status is_missing(const co_column *column, const char *local, const co
   return status;
 }
 
+// Such a column was not made of a table in text.
+static co_status has_none(const co_column *column, const co_rows *rows) {
+  return co_fail_at(CO_ERR_DATA, rows->shown, 0, 0,
+                    "the model's input '%.200s' is of type %s, which a table in text has not",
+                    column->name, co_column_type_name(column->type));
+}
+
 co_status co_raw_columns_add(co_raw_columns *r, const co_column *column, const char *local,
                              const co_rows *rows) {
   static const char *const plain[] = {"0", "1"};
@@ -72,13 +79,16 @@ co_status co_raw_columns_add(co_raw_columns *r, const co_column *column, const c
     return CO_OK;
   case CO_COLUMN_TEXT:
     return CO_OK;
+  case CO_COLUMN_IMAGE:
+    if (!recipe || recipe->type != CO_RECIPE_IMAGE) return has_none(column, rows);
+    out->column.shape = column->shape;
+    out->images = (co_image_cells){local, rows->shown, recipe->image};
+    return CO_OK;
   case CO_COLUMN_DATE:
   case CO_COLUMN_NUMBER:
     out->column.dtype = CO_F64; // what is fitted takes differences of numbers as they are written
     return CO_OK;
   default:
-    return co_fail_at(CO_ERR_DATA, rows->shown, 0, 0,
-                      "the model's input '%.200s' is of type %s, which a table in text has not",
-                      column->name, co_column_type_name(column->type));
+    return has_none(column, rows);
   }
 }

@@ -78,7 +78,8 @@ static void plan_parts(co_raw_rows *r) {
   for (int64_t i = 0; i < r->column_count; i++)
     bytes += r->columns[i]->column.type == CO_COLUMN_TEXT
                  ? TEXT_BYTES
-                 : co_dtype_size(r->columns[i]->column.dtype);
+                 : co_dtype_size(r->columns[i]->column.dtype) *
+                       (size_t)co_shape_count(&r->columns[i]->column.shape);
   r->part_rows = (int64_t)(r->options->part_bytes / bytes) + 1;
   if (r->part_rows > MOST_PART_ROWS) r->part_rows = MOST_PART_ROWS;
   if (r->part_rows < JOINED_TIMES * joined) r->part_rows = JOINED_TIMES * joined;
@@ -357,7 +358,8 @@ static bool is_plain(const co_raw_rows *r) {
   for (int64_t i = 0; i < r->table_count; i++)
     plain &= !r->tables[i].joins.count && !r->tables[i].sampled;
   for (int64_t i = 0; i < r->column_count; i++)
-    plain &= r->columns[i]->column.type != CO_COLUMN_TEXT;
+    plain &= r->columns[i]->column.type != CO_COLUMN_TEXT &&
+             r->columns[i]->column.type != CO_COLUMN_IMAGE;
   return plain;
 }
 

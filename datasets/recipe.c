@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/recipe.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "datasets/format.h"
@@ -8,7 +9,7 @@
 #include "host/core/json.h"
 
 static const char *const type_names[CO_RECIPE_TYPE_COUNT] = {"any",  "number", "binary", "category",
-                                                             "date", "text",   "id"};
+                                                             "date", "text",   "image",  "id"};
 static const char *const role_names[CO_RECIPE_ROLE_COUNT] = {"any",    "input", "target", "key",
                                                              "weight", "split", "ignore"};
 
@@ -51,6 +52,13 @@ static void print_text(co_text *out, const char *text) {
   co_json_free(&json);
 }
 
+// What is not known yet is left out.
+static void print_image(co_text *out, const co_image_recipe *r) {
+  if (r->height) co_text_printf(out, ", height: %" PRId64 ", width: %" PRId64, r->height, r->width);
+  if (r->channels) co_text_printf(out, ", channels: %d", r->channels);
+  co_text_printf(out, ", fit: %s", co_image_fit_name(r->fit));
+}
+
 static void print_column(co_text *out, const co_recipe_column *column) {
   co_text_printf(out, "      ");
   print_text(out, column->name);
@@ -69,6 +77,7 @@ static void print_column(co_text *out, const co_recipe_column *column) {
     co_text_printf(out, ", strip_suffix: ");
     print_text(out, column->strip_suffix);
   }
+  if (column->type == CO_RECIPE_IMAGE) print_image(out, &column->image);
   co_text_printf(out, "}%s%s\n", column->note ? "  # " : "", column->note ? column->note : "");
 }
 
@@ -215,6 +224,12 @@ co_status co_recipe_locate(const co_recipe *recipe, co_arena *arena, const char 
     }
   }
   return CO_OK;
+}
+
+bool co_recipe_has_images(const co_recipe *recipe) {
+  for (int64_t i = 0; i < recipe->column_count; i++)
+    if (recipe->columns[i].type == CO_RECIPE_IMAGE) return true;
+  return false;
 }
 
 char *co_recipe_table_name(co_arena *arena, const char *path) {

@@ -4,6 +4,7 @@
 #ifndef COHORT_DATASETS_RECIPE_H
 #define COHORT_DATASETS_RECIPE_H
 
+#include "datasets/image_recipe.h"
 #include "datasets/rows.h"
 
 #ifdef __cplusplus
@@ -16,8 +17,9 @@ typedef enum co_recipe_type {
   CO_RECIPE_BINARY,
   CO_RECIPE_CATEGORY,
   CO_RECIPE_DATE,
-  CO_RECIPE_TEXT, // free text
-  CO_RECIPE_ID,   // a text that names rows: a key, or not used
+  CO_RECIPE_TEXT,  // free text
+  CO_RECIPE_IMAGE, // the name of an image's file
+  CO_RECIPE_ID,    // a text that names rows: a key, or not used
   CO_RECIPE_TYPE_COUNT
 } co_recipe_type;
 
@@ -39,6 +41,7 @@ typedef struct co_recipe_column {
   const char *positive;     // of binaries: the text of 1; NULL = by the rule of datasets/README.md
   const char *format;       // of dates, as co_date_read; NULL = ISO 8601
   const char *strip_suffix; // taken off its cells; NULL = none
+  co_image_recipe image;    // of images
   const char *note;         // printed as a comment; NULL = none
   bool reference;           // its cells are keys of a joined table: never amounts
 } co_recipe_column;
@@ -99,6 +102,8 @@ const co_recipe *co_recipe_parent(const co_recipe *recipe, int64_t join);
 bool co_recipe_leads_on(const co_recipe *recipe, int64_t join);
 // The schema file: YAML (its texts in quotes as in JSON).
 co_status co_recipe_print(co_text *out, const co_recipe *recipe);
+// Whether a table has a column of images.
+bool co_recipe_has_images(const co_recipe *recipe);
 // The name of a table by its file: without folder and endings, and what names may not have.
 char *co_recipe_table_name(co_arena *arena, const char *path); // NULL = no memory
 

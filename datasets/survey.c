@@ -151,7 +151,7 @@ static co_status begin_column(co_survey *s, co_column_survey *c, const char *nam
   c->recipe.name = c->name;
   c->suffix = c->recipe.strip_suffix;
   co_recipe_type type = c->recipe.type;
-  c->wants_words = type == CO_RECIPE_CATEGORY || type == CO_RECIPE_ID ||
+  c->wants_words = type == CO_RECIPE_CATEGORY || type == CO_RECIPE_ID || type == CO_RECIPE_IMAGE ||
                    c->recipe.role == CO_RECIPE_KEY || c->recipe.reference;
   c->given = c->recipe;
   return CO_OK;

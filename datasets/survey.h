@@ -56,6 +56,7 @@ typedef struct co_column_survey {
   // What it is, and what is written.
   co_recipe_column recipe;
   const char *classes[2]; // of binaries: the texts of 0 and 1
+  char images[65];        // of images: co_image_cells_look's digest
 } co_column_survey;
 
 // Cells that are not missing.

@@ -213,6 +213,8 @@ static co_status check_type(const decision *d) {
   if (c->recipe.type == CO_RECIPE_DATE) return check_date_column(d);
   if (c->recipe.type == CO_RECIPE_TEXT && c->recipe.role == CO_RECIPE_TARGET)
     return wrong_column(d, "free text is no target");
+  if (c->recipe.type == CO_RECIPE_IMAGE && c->recipe.role > CO_RECIPE_INPUT)
+    return wrong_column(d, "images are inputs");
   if (c->recipe.type == CO_RECIPE_ID && is_used(c)) {
     co_status status = wrong_column(d, "texts that name rows are no inputs and no targets");
     co_hint("--type %s=category takes them as classes", c->shown);
@@ -316,7 +318,8 @@ static co_status check_target(const decision *d) {
 static co_status note(const decision *d) {
   co_column_survey *c = d->column;
   char words[64] = "";
-  if (c->recipe.type == CO_RECIPE_CATEGORY || c->recipe.type == CO_RECIPE_ID)
+  if (c->recipe.type == CO_RECIPE_CATEGORY || c->recipe.type == CO_RECIPE_ID ||
+      c->recipe.type == CO_RECIPE_IMAGE)
     snprintf(words, sizeof words, "%" PRId64 " different", c->words.count);
   if (!c->missing && !words[0]) return CO_OK;
   c->recipe.note = c->missing ? co_arena_format(d->survey->arena, "%" PRId64 " missing%s%s",

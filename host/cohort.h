@@ -582,9 +582,12 @@ COHORT_API cohort_status cohort_export(cohort_context *context,
 // same. What there is no equal layer or option for is exit code 5, by its name.
 typedef struct cohort_convert_options {
   const char *file, *output;
-  const char *input;       // COLUMN or COLUMN:SCALE; NULL = the only input column, as it is
-  const char *output_name; // of the target; NULL = as the last layer
-  bool force;              // replace an existing output
+  // [NAME=]COLUMN[:SCALE], NAME as Keras calls the input, else the next; without any, one input is the only input
+  // column, several are called as in Keras.
+  const char *const *inputs;
+  const char *const *outputs; // [NAME=]TARGET; without any, called as Keras' layers
+  int64_t input_count, output_count;
+  bool force; // replace an existing output
 } cohort_convert_options;
 COHORT_API cohort_status cohort_convert(cohort_context *context,
                                         const cohort_convert_options *options, cohort_result **out);
@@ -765,6 +768,10 @@ typedef struct cohort_import_csv_options {
   bool force;             // as for idx
   const char *duplicates; // rows that repeat an earlier one: "keep" (NULL), "drop", "fail"
   const char *where;      // condition of the rows that count: "Quantity > 0"; NULL = all
+  // Of columns of type image, whose cells name files from the table's folder: as for images; 0, NULL =
+  // as they are, or as the schema says.
+  int64_t image_width, image_height, channels;
+  const char *fit;
   cohort_source_options source;
   cohort_tables tables;
   // Rows as samples of the entity that a column names: splits part no entity's rows. With a column of

@@ -316,9 +316,9 @@ extern "C" {
     .types = "table:any index:i64 ids:i64 step:u8", .bf16 = "-> y", .bf16_each = true,             \
     .typed = true, .input = true, .why = "brings the rows together, as numbers")                   \
   /* ---- parameters ------------------------------------------------------------------------ */   \
-  X(GRADIENT_NORM, gradient_norm, (g, segments), (sum, (gate)), "", "",                            \
-    .types = "segments:u8 sum:f64 gate:f64", .accumulate = "sum", .accumulate_without = "gate",    \
-    .why = "needs every gradient")                                                                 \
+  X(GRADIENT_NORM, gradient_norm, (g, segments, (before)), (sum, (gate)), "", "",                  \
+    .types = "segments:u8 before:f64 sum:f64 gate:f64", .accumulate = "sum",                       \
+    .accumulate_without = "gate", .why = "needs every gradient")                                   \
   X(SGD, sgd, (w, g, (m), segments, step, gate), (new_w, (new_m), (mirror)), "", "",               \
     .types = "segments:u8 step:u8 gate:f64 mirror:bf16", .bf16 = "-> mirror", .bf16_each = true,   \
     .moves = true, .is_alias = "new_w=w new_m=m",                                                  \
@@ -334,6 +334,17 @@ extern "C" {
     "", .types = "segments:u8 step:u8 gate:f64 mirror:bf16", .bf16 = "-> mirror",                  \
     .bf16_each = true, .moves = true, .is_alias = "new_w=w new_v=v new_m=m",                       \
     .why = "needs the whole norm; one for all parameters")                                         \
+  X(APPEND_ROWS, append_rows, (index, dy, ids, rows, count), (new_ids, new_rows, new_count), "",   \
+    "", .types = "index:i32 ids:i32 count:i32 new_ids:i32 new_count:i32", .bf16 = "dy ->",         \
+    .bf16_each = true, .is_alias = "new_ids=ids new_rows=rows new_count=count",                    \
+    .why = "keeps gradients of rows until the update")                                             \
+  X(SUM_ROWS, sum_rows, (ids, rows, count), (unique, sums), "", "",                                \
+    .types = "ids:i32 count:i32 unique:i32", .why = "brings gradients of equal rows together")     \
+  X(SGD_ROWS, sgd_rows, (w, ids, g, step, gate), (new_w), "", "",                                  \
+    .types = "ids:i32 step:u8 gate:f64", .is_alias = "new_w=w", .why = "needs the whole norm")     \
+  X(ADAM_ROWS, adam_rows, (w, m, v, steps, ids, g, step, gate), (new_w, new_m, new_v, new_steps),  \
+    "", "", .types = "steps:i32 ids:i32 step:u8 gate:f64 new_steps:i32",                           \
+    .is_alias = "new_w=w new_m=m new_v=v new_steps=steps", .why = "needs the whole norm")          \
   /* ---- plumbing -------------------------------------------------------------------------- */   \
   X(REORDER, reorder, (x), (y), "", "",                                                            \
     .types = "x:any y:any", .bf16 = "x -> y", .moves = true,                                       \
@@ -576,8 +587,8 @@ extern "C" {
 //                with ids and step, FLIP (rate, purpose) and SHIFTED_CROP (pad, fill, crop_purpose),
 //                with mean and scale, NORMALIZE: in this order, and to the bit what they give one
 //                after another. rate = 0 and pad = 0 leave images as they are.
-// GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments; gate f64
-//                (2) = {1 if sum is finite else 0, clip factor: 1, or clip_norm / sqrt(sum) where
+// GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments, and
+//                before[0] where there is before f64 (1); gate f64 (2) = {1 if sum is finite else 0, clip factor: 1, or clip_norm / sqrt(sum) where
 //                clip_norm > 0 and sqrt(sum) > clip_norm}. gate[1] is unspecified where gate[0] is
 //                0.
 // SGD            where gate[0] != 0, for every listed segment, with c(g) = gate[1] g, limited to
@@ -596,6 +607,30 @@ extern "C" {
 // RMSPROP        (Tieleman & Hinton 2012; with beta2 = added = 1 Adagrad, Duchi et al. 2011) g' = c(g)
 //                + l2 w; v = beta2 v + added g'²; d = g' / (sqrt(v) + epsilon); with m: m = momentum
 //                m + d and d = m; w -= lr rate d (as PyTorch's).
+//
+//                Tables of which a step touches few rows (layers' update: rows): nothing below goes
+//                through V rows. Their gradient is a list, as PyTorch's sparse tensors before coalesce():
+//                ids i32 (R) and rows real (R, D), of which the first count[0] hold (R: room for all
+//                positions of an effective batch); the gradient of row v is the sum of the entries with
+//                ids = v. Ids below 0 are of no row.
+// APPEND_ROWS    index i32 (N, …), dy (N, …, D): index and dy become the entries from count[0] on
+//                (attr.append = 1), or from 0 on (attr.append = 0: the first of an effective batch);
+//                count[0] is then where they end. The other entries stay. In place.
+// SUM_ROWS       of the list sorted by ids, equal ones in their order: where the i-th entry is the first
+//                of its id, unique i32 (R) [i] = that id, and sums (R, D) [i] = the sum of the rows of
+//                that id, in an order that positions alone decide (on CPUs theirs); elsewhere unique[i] =
+//                -1 and sums[i] = 0. It is an operation and not the loader's work: on GPUs indices are
+//                made on the device, lists grow over micro-batches and by every layer that reads the
+//                table, and sorting takes little of the time that the rows take.
+// SGD_ROWS       w (V, D), and unique and sums as ids (R) and g (R, D): where gate[0] != 0, for each row
+//                of ids within [0, V), what SGD without m does, with l2 = weight_decay and rate =
+//                attr.rate. Other rows stay: no decay where there is no gradient.
+// ADAM_ROWS      likewise what ADAM does, of the rows of w, m, v (V, D); steps i32 (V) [row] += 1, and that
+//                is the t of the row's bias corrections. Lazy, as TensorFlow Addons' LazyAdam and
+//                PyTorch's SparseAdam: moments of other rows do not decay. Theirs correct by the number
+//                of all steps, so that a row met late in a training begins with moments near 0 that
+//                nothing corrects; and they know no weight decay. A row whose steps[row] is that of all
+//                steps gets what ADAM gives it.
 // REORDER        y = x in another layout (padding of the result is zero).
 //
 // bf16: data may be bf16 where "real" is f32: activations, their gradients, and the copies of
@@ -673,8 +708,10 @@ typedef struct co_op_attr {
   co_activation activation; // those of the fact .activation, MAX_POOL2D
   co_function function;     // ACTIVATION
   double alpha;             // ACTIVATION: of ELU and LEAKY_RELU
-  double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, SGD, RMSPROP
-  double rate; // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE
+  double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, ADAM_ROWS, SGD, RMSPROP
+  // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE; SGD_ROWS and ADAM_ROWS: of
+  // the learning rate
+  double rate;
   double fill; // SHIFTED_CROP, INPUT_ROWS, AUGMENT, as the next ones
   double least_area, rotation, brightness, contrast;
   int64_t cutout;
@@ -694,7 +731,7 @@ typedef struct co_op_attr {
   double factor;                // REPEAT
   co_link link;                 // MEMBER_MEAN
   double clip_norm;             // GRADIENT_NORM, 0 = off
-  double clip_value;            // SGD, ADAM, RMSPROP, 0 = off
+  double clip_value;            // SGD, ADAM, RMSPROP, SGD_ROWS, ADAM_ROWS, 0 = off
   double weight_decay, beta1, beta2;
   double added; // RMSPROP
   int32_t nesterov, decoupled;
@@ -710,6 +747,7 @@ typedef struct co_op_attr {
   double mixup, cutmix;          // MIX_ROWS, each within 0 (none) and 1
   int64_t draws;                 // DROPOUT: draws of a row; 0 = one an element
   int64_t groups;                // LAYER_NORM; 0 = over the last dimension
+  int64_t append;                // APPEND_ROWS, 0 or 1
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
   // by the inference.
   int64_t parts[CO_OPERANDS_MOST];

@@ -5,12 +5,14 @@
 
 #include "host/core/diagnostics.h"
 #include "models/feature.h"
+#include "models/layers.h"
 
 typedef struct co_model_builder {
   co_model *model;
   const co_schema *schema;
   co_diagnostics *problems;
   double swap_noise, mask_noise; // of the network's inputs in training
+  co_named_values combined;      // layers of the combiner, which decoders may name
 } co_model_builder;
 
 // Field tables, for help.

@@ -37,7 +37,7 @@ static co_status score_events(co_model_builder *b, const copy_options *options,
   CO_RETURN_IF_FAILED(
       co_yaml_parse(&layers, model->arena, "decoder", text, strlen(text), b->problems));
   const co_named_value known[] = {{"events", events}, {"lengths", block->lengths}};
-  const co_layer_list_options list = {scope, known, 2, events};
+  const co_layer_list_options list = {scope, known, 2, events, NULL, NULL};
   return co_layer_list_build(model->network, layers, "decoder", &list, model->arena, b->problems,
                              out);
 }

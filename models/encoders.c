@@ -43,6 +43,7 @@ typedef struct embedding_options {
   const char *type;
   int64_t embedding_size;
   double dropout;
+  int update; // index into updates
 } embedding_options;
 
 typedef struct piecewise_options {
@@ -60,6 +61,7 @@ typedef struct periodic_options {
 typedef struct sequence_options {
   int64_t embedding_size;
   double embedding_dropout;
+  int update;
 } sequence_options;
 
 typedef struct transformer_options {
@@ -152,6 +154,10 @@ static const co_field mlp_fields[] = {TYPE_FIELD(mlp_options),
                                        "0.0", 0, 0.999, NULL, "Rate after each layer.", NULL},
                                       {.key = NULL}};
 
+static const char *const updates[] = {"dense", "rows", NULL};
+#define UPDATE_DOC                                                                                 \
+  "rows: a step costs what the rows it reads do, however large the table (lazy Adam)."
+
 static const co_field embedding_fields[] = {
     TYPE_FIELD(embedding_options),
     {"embedding_size", CO_FIELD_INT, offsetof(embedding_options, embedding_size), "0", 0, 4096,
@@ -160,6 +166,8 @@ static const co_field embedding_fields[] = {
      NULL},
     {"dropout", CO_FIELD_DOUBLE, offsetof(embedding_options, dropout), "0.0", 0, 0.999, NULL,
      "Rate after the embedding.", NULL},
+    {"update", CO_FIELD_ENUM, offsetof(embedding_options, update), "dense", 0, 0, updates,
+     UPDATE_DOC, NULL},
     {.key = NULL}};
 
 static const co_field piecewise_fields[] = {TYPE_FIELD(piecewise_options),
@@ -188,9 +196,18 @@ static const co_field periodic_fields[] = {
    NULL,                                                                                           \
    "Of words: numbers for each; 0: 64.",                                                           \
    NULL},                                                                                          \
+      {"embedding_dropout",                                                                        \
+       CO_FIELD_DOUBLE,                                                                            \
+       offsetof(options, of.embedding_dropout),                                                    \
+       "0.0",                                                                                      \
+       0,                                                                                          \
+       0.999,                                                                                      \
+       NULL,                                                                                       \
+       "Of words: rate after the embedding.",                                                      \
+       NULL},                                                                                      \
   {                                                                                                \
-    "embedding_dropout", CO_FIELD_DOUBLE, offsetof(options, of.embedding_dropout), "0.0", 0,       \
-        0.999, NULL, "Of words: rate after the embedding.", NULL                                   \
+    "embedding_update", CO_FIELD_ENUM, offsetof(options, of.update), "dense", 0, 0, updates,       \
+        "Of words: " UPDATE_DOC, NULL                                                              \
   }
 
 static const char *const cell_types[] = {"lstm", "gru", "rnn", NULL};
@@ -419,6 +436,10 @@ static int64_t embedding_width(const co_encoder_input *input) {
   return half < 16 ? half : 16;
 }
 
+static const char *update_text(int update) {
+  return update ? ", update: rows" : "";
+}
+
 static void expand_embedding(co_text *text, const void *options, const co_encoder_input *input,
                              const char *path, co_diagnostics *problems) {
   const embedding_options *embedding = options;
@@ -427,8 +448,9 @@ static void expand_embedding(co_text *text, const void *options, const co_encode
   int64_t width = embedding->embedding_size ? embedding->embedding_size : embedding_width(input);
   co_text_printf(text,
                  "[{Embedding: {input_dim: %lld, output_dim: %lld, embeddings_initializer: "
-                 "fan_in_uniform, zero_first: true}}%s",
-                 (long long)input->rows, (long long)width, input->each ? "" : ", Flatten");
+                 "fan_in_uniform, zero_first: true%s}}%s",
+                 (long long)input->rows, (long long)width, update_text(embedding->update),
+                 input->each ? "" : ", Flatten");
   if (embedding->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", embedding->dropout);
   co_text_printf(text, "]");
 }
@@ -461,12 +483,12 @@ static const char *begin_sequence(co_text *text, const sequence_options *options
                                   const co_encoder_input *input) {
   co_text_printf(text, "[");
   if (!input->rows) return "events";
-  co_text_printf(text,
-                 "{Embedding: {input_dim: %lld, output_dim: %lld, embeddings_initializer: "
-                 "fan_in_uniform, zero_first: true}%s}, ",
-                 (long long)input->rows,
-                 (long long)(options->embedding_size ? options->embedding_size : 64),
-                 options->embedding_dropout > 0 ? "" : ", name: embedded");
+  co_text_printf(
+      text,
+      "{Embedding: {input_dim: %lld, output_dim: %lld, embeddings_initializer: "
+      "fan_in_uniform, zero_first: true%s}%s}, ",
+      (long long)input->rows, (long long)(options->embedding_size ? options->embedding_size : 64),
+      update_text(options->update), options->embedding_dropout > 0 ? "" : ", name: embedded");
   if (options->embedding_dropout > 0)
     co_text_printf(text, "{Dropout: %.17g, name: embedded}, ", options->embedding_dropout);
   return "embedded";

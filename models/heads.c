@@ -75,7 +75,7 @@ co_status co_model_decode(co_model_builder *b, const co_output_feature *feature,
       co_encoder_expand(&layers, feature->decoder, path, &wanted, model->arena, b->problems));
   if (b->problems->count > before) return CO_OK;
   const co_named_value combined = {"combiner", *value};
-  const co_layer_list_options options = {feature->name, &combined, 1, *value};
+  const co_layer_list_options options = {feature->name, &combined, 1, *value, &b->combined, NULL};
   char *layers_path = co_arena_format(model->arena, "%s.layers", path);
   if (!layers_path) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_layer_list_build(model->network, layers, layers_path, &options,

@@ -78,6 +78,14 @@ static co_value find_value(list *l, const char *name) {
   return CO_NO_VALUE;
 }
 
+static co_value find_anywhere(list *l, const char *name) {
+  const co_named_values *outer = l->options->outer;
+  const co_value value = find_value(l, name);
+  for (int64_t i = 0; value == CO_NO_VALUE && outer && i < outer->count; i++)
+    if (strcmp(outer->items[i].name, name) == 0) return outer->items[i].value;
+  return value;
+}
+
 static co_status suggest_value(list *l, const co_node *node, const char *path) {
   size_t most = (size_t)(l->count + l->options->known_count);
   const char **names = co_arena_alloc(l->arena, most + 1, sizeof *names);
@@ -115,7 +123,7 @@ static co_status find_inputs(list *l, const co_node *item, const char *path, co_
     const co_node *name = inputs->items[i];
     if (name->kind != CO_NODE_SCALAR)
       return co_node_problem(l->problems, name, NULL, "%s.inputs: must be a list of names", path);
-    in[i] = find_value(l, name->text);
+    in[i] = find_anywhere(l, name->text);
     if (in[i] == CO_NO_VALUE) return suggest_value(l, name, path);
   }
   *count = (int)inputs->count;
@@ -273,6 +281,15 @@ static co_status build_item(list *l, const co_node *item, const char *path) {
   return CO_OK;
 }
 
+static co_status keep_built(const list *l) {
+  co_named_value *items = co_arena_alloc(l->arena, (size_t)l->count + 1, sizeof *items);
+  if (!items) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < l->count; i++)
+    items[i] = (co_named_value){l->done[i].name, l->done[i].value};
+  *l->options->built = (co_named_values){items, l->count};
+  return CO_OK;
+}
+
 co_status co_layer_list_build(co_graph *graph, const co_node *layers, const char *path,
                               const co_layer_list_options *options, co_arena *arena,
                               co_diagnostics *problems, co_value *out) {
@@ -291,5 +308,5 @@ co_status co_layer_list_build(co_graph *graph, const co_node *layers, const char
     if (problems->count > before) return CO_OK;
   }
   if (l.count) *out = l.done[l.count - 1].value;
-  return CO_OK;
+  return options->built ? keep_built(&l) : CO_OK;
 }

@@ -16,11 +16,20 @@ typedef struct co_named_value {
   co_value value;
 } co_named_value;
 
+typedef struct co_named_values {
+  const co_named_value *items;
+  int64_t count;
+} co_named_values;
+
 typedef struct co_layer_list_options {
   const char *scope;           // path prefix of the layers, e.g. "image"
   const co_named_value *known; // values from outside
   int64_t known_count;
   co_value input; // what the first layer reads without `inputs:`, may be CO_NO_VALUE
+  // Layers of another list, whose names may be used anew here. NULL = none.
+  const struct co_named_values *outer;
+  // The layers that were built, by their names, in the arena: who reads them later. NULL = nobody.
+  struct co_named_values *built;
 } co_layer_list_options;
 
 // What may stand beside a layer's name, for help.

@@ -254,7 +254,8 @@ co_status co_model_encode(co_model_builder *b, const co_input_block *block, co_v
   char *layers_path = co_arena_format(model->arena, "%s.layers", path);
   if (!layers_path) return CO_ERR_MEMORY;
   const co_named_value known[] = {{block->name, in}, {"events", in}, {"lengths", block->lengths}};
-  co_layer_list_options options = {block->name, known, block->event_table < 0 ? 1 : 3, in};
+  co_layer_list_options options = {block->name, known, block->event_table < 0 ? 1 : 3,
+                                   in,          NULL,  NULL};
   return co_layer_list_build(model->network, layers, layers_path, &options, model->arena,
                              b->problems, out);
 }
@@ -312,7 +313,7 @@ static co_status embed_events(co_model_builder *b, co_input_block *block, co_val
                                         model->arena, b->problems));
   if (b->problems->count > before) return CO_OK;
   const co_named_value known = {block->name, block->network_input};
-  co_layer_list_options options = {block->name, &known, 1, block->network_input};
+  co_layer_list_options options = {block->name, &known, 1, block->network_input, NULL, NULL};
   CO_RETURN_IF_FAILED(
       co_layer_list_build(model->network, layers, path, &options, model->arena, b->problems, out));
   if (b->problems->count > before) return CO_OK;
@@ -363,7 +364,7 @@ static co_status encode_events(co_model_builder *b, co_input_block *first, branc
   if (b->problems->count > before) return CO_OK;
   const co_named_value known[] = {
       {table, out->value}, {"events", out->value}, {"lengths", first->lengths}};
-  co_layer_list_options options = {table, known, 3, out->value};
+  co_layer_list_options options = {table, known, 3, out->value, NULL, NULL};
   CO_RETURN_IF_FAILED(co_layer_list_build(model->network, layers, "event_encoder.layers", &options,
                                           model->arena, b->problems, &out->value));
   for (co_input_block *block = first; block < model->blocks + model->block_count; block++)
@@ -400,7 +401,8 @@ static co_status combine_layers(co_model_builder *b, const co_node *layers, cons
   for (int64_t i = 0; i < count; i++)
     known[i] = (co_named_value){branches[i].name, branches[i].value};
   known[count] = (co_named_value){"joined", input}; // where nothing else is called so
-  co_layer_list_options options = {"combiner", known, count + (input != CO_NO_VALUE), input};
+  co_layer_list_options options = {"combiner", known, count + (input != CO_NO_VALUE),
+                                   input,      NULL,  &b->combined};
   return co_layer_list_build(model->network, layers, "combiner.layers", &options, model->arena,
                              b->problems, out);
 }

@@ -171,7 +171,7 @@ static co_status decode_events(co_model_builder *b, const co_output_feature *fea
   if (!text) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_yaml_parse(&layers, model->arena, path, text, strlen(text), b->problems));
   const co_named_value known[] = {{"row", *value}, {"events", events}, {"lengths", lengths}};
-  const co_layer_list_options list = {feature->name, known, 3, *value};
+  const co_layer_list_options list = {feature->name, known, 3, *value, NULL, NULL};
   return co_layer_list_build(model->network, layers, path, &list, model->arena, b->problems, value);
 }
 
@@ -186,7 +186,7 @@ static co_status add_event_head(co_model_builder *b, const co_output_feature *fe
   CO_RETURN_IF_FAILED(
       co_yaml_parse(&layers, model->arena, g->head, text, strlen(text), b->problems));
   const co_named_value known = {"row", decoded};
-  const co_layer_list_options list = {feature->name, &known, 1, decoded};
+  const co_layer_list_options list = {feature->name, &known, 1, decoded, NULL, NULL};
   CO_RETURN_IF_FAILED(
       co_layer_list_build(model->network, layers, g->head, &list, model->arena, b->problems, out));
   const co_op_attr flat = {.shape = co_shape_make(2, CO_DIM_NT(g->event_table), g->width)};

@@ -29,6 +29,8 @@ co_status co_result_create(cohort_result **out, cohort_context *context);
 // Ends the document according to `status`; on failure the recorded errors (or this thread's last
 // error) replace the fields. Returns `status` for the caller to return.
 cohort_status co_result_finish(cohort_result *result, const char *verb, co_status status);
+// What the process held at most, with what was read and written: "peak_memory_bytes".
+void co_result_memory(cohort_result *result);
 
 // What inspecting a model reads of its weights, and nothing else.
 co_status co_inspect_weights(co_context *ctx, const char *path);

@@ -35,19 +35,30 @@ static bool read_scale(const char *text, double *out) {
   return end != text && !*end && *out > -1e30 && *out < 1e30 && *out != 0;
 }
 
-// COLUMN[:SCALE].
-static co_status read_input(conversion *c, const char *text) {
-  if (!text) return CO_OK;
-  const char *colon = strrchr(text, ':');
-  if (colon && !read_scale(colon + 1, &c->wanted.scale)) {
+// [NAME=]COLUMN[:SCALE]; of outputs without a scale.
+static co_status read_name(conversion *c, const char *text, bool scaled, co_keras_name *out) {
+  const char *option = scaled ? "--input" : "--output", *equals = strchr(text, '='),
+             *name = equals ? equals + 1 : text, *colon = scaled ? strrchr(name, ':') : NULL;
+  *out = (co_keras_name){.layer = NULL};
+  if (colon && !read_scale(colon + 1, &out->scale)) {
     co_status status = co_fail(CO_ERR_USAGE, "'%.200s': no number follows the colon", text);
     co_hint("--input COLUMN:SCALE, for example image:1/255");
     return status;
   }
-  c->wanted.column =
-      co_arena_strndup(c->arena, text, colon ? (size_t)(colon - text) : strlen(text));
-  if (!c->wanted.column) return CO_ERR_MEMORY;
-  return *c->wanted.column ? CO_OK : co_fail(CO_ERR_USAGE, "--input '%.200s': no column", text);
+  out->name = co_arena_strndup(c->arena, name, colon ? (size_t)(colon - name) : strlen(name));
+  if (equals) out->layer = co_arena_strndup(c->arena, text, (size_t)(equals - text));
+  if (!out->name || (equals && !out->layer)) return CO_ERR_MEMORY;
+  return *out->name ? CO_OK : co_fail(CO_ERR_USAGE, "%s '%.200s': no column", option, text);
+}
+
+static co_status read_names(conversion *c, const char *const *texts, int64_t count, bool inputs) {
+  co_keras_name *names = co_arena_alloc(c->arena, (size_t)count + 1, sizeof *names);
+  if (!names) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++)
+    CO_RETURN_IF_FAILED(read_name(c, texts[i], inputs, &names[i]));
+  *(inputs ? &c->wanted.inputs : &c->wanted.outputs) = names;
+  *(inputs ? &c->wanted.input_count : &c->wanted.output_count) = count;
+  return CO_OK;
 }
 
 // The model that the config describes: what it says no to, Cohort's layers do, where Keras' are not alike.
@@ -110,12 +121,12 @@ static co_status convert(conversion *c) {
   CO_RETURN_IF_FAILED(co_require(o->file, "convert", "a file"));
   CO_RETURN_IF_FAILED(co_require(o->output, "convert", "an output"));
   CO_RETURN_IF_FAILED(co_arena_create(&c->arena, c->ctx));
-  CO_RETURN_IF_FAILED(read_input(c, o->input));
+  CO_RETURN_IF_FAILED(read_names(c, o->inputs, o->input_count, true));
+  CO_RETURN_IF_FAILED(read_names(c, o->outputs, o->output_count, false));
   const char *const inputs[] = {o->file};
   const co_output wanted = {
       .path = o->output, .replace = o->force, .inputs = inputs, .input_count = 1};
   CO_RETURN_IF_FAILED(co_output_check(c->ctx, &wanted));
-  c->wanted.output = o->output_name;
   CO_RETURN_IF_FAILED(co_keras_read(&c->keras, c->arena, o->file, &c->wanted));
   CO_RETURN_IF_FAILED(build(c));
   CO_RETURN_IF_FAILED(open_store(c));
@@ -123,10 +134,9 @@ static co_status convert(conversion *c) {
   return write(c);
 }
 
-static void report_column(co_json *json, co_text *text, const char *key, const co_column *column) {
+static void report_column(co_json *json, co_text *text, const char *kind, const co_column *column) {
   char shape[96];
   co_shape_print(&column->shape, shape, sizeof shape);
-  co_json_key(json, key);
   co_json_open(json, '{');
   co_json_key(json, "column");
   if (column->any)
@@ -141,7 +151,7 @@ static void report_column(co_json *json, co_text *text, const char *key, const c
     co_json_int(json, column->shape.dim[i]);
   co_json_close(json);
   co_json_close(json);
-  co_text_printf(text, "%-8s %s, %s %s\n", key,
+  co_text_printf(text, "%-8s %s, %s %s\n", kind,
                  column->any ? "the only input column" : column->name,
                  co_column_type_name(column->type), column->shape.rank ? shape : "");
 }
@@ -160,8 +170,16 @@ static void report(const conversion *c, cohort_result *result) {
   co_json_int(json, c->parameters);
   co_text_printf(&result->text, "model    Keras %s, %lld layers, %lld parameters\n",
                  c->keras.version, (long long)c->keras.layer_count, (long long)c->parameters);
-  report_column(json, &result->text, "input", c->model->inputs[0].column);
-  report_column(json, &result->text, "target", c->model->outputs[0].column);
+  co_json_key(json, "inputs");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < c->model->input_count; i++)
+    report_column(json, &result->text, "input", c->model->inputs[i].column);
+  co_json_close(json);
+  co_json_key(json, "targets");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < c->model->output_count; i++)
+    report_column(json, &result->text, "target", c->model->outputs[i].column);
+  co_json_close(json);
   co_json_key(json, "left_out");
   co_json_open(json, '[');
   for (int64_t i = 0; i < c->keras.left_out_count; i++) {

@@ -5,7 +5,6 @@
 #include "datasets/dataset.h"
 #include "datasets/postgres.h"
 #include "host/api/table.h"
-#include "host/core/memory.h"
 
 // The files of a table, and which splits they are.
 typedef struct input_files {
@@ -229,8 +228,9 @@ static void report_columns(co_json *json, co_text *text, const co_schema *schema
       inputs++;
     }
   static const co_column_type shown[] = {CO_COLUMN_NUMBER, CO_COLUMN_BINARY, CO_COLUMN_CATEGORY,
-                                         CO_COLUMN_DATE, CO_COLUMN_TEXT};
-  static const char *const names[] = {"numbers", "binaries", "categories", "dates", "texts"};
+                                         CO_COLUMN_DATE,   CO_COLUMN_TEXT,   CO_COLUMN_IMAGE};
+  static const char *const names[] = {"numbers", "binaries", "categories",
+                                      "dates",   "texts",    "images"};
   co_text_printf(text, "inputs   %lld:", inputs);
   for (size_t i = 0, told = 0; i < sizeof shown / sizeof *shown; i++)
     if (count[shown[i]])
@@ -254,15 +254,6 @@ static void report_rows(co_json *json, co_text *text, const co_import_csv_result
   co_json_close(json);
   co_text_printf(text, "rows     %lld train, %lld validation, %lld test\n",
                  (long long)done->rows[0], (long long)done->rows[1], (long long)done->rows[2]);
-}
-
-// Of the process, with what was read and written.
-static void report_memory(co_json *json, co_text *text) {
-  char amount[32];
-  size_t peak = co_memory_peak();
-  co_json_key(json, "peak_memory_bytes");
-  co_json_int(json, (int64_t)peak);
-  co_text_printf(text, "memory   %s at most\n", co_memory_print(amount, (double)peak));
 }
 
 static void report_joins(co_json *json, co_text *text, const co_import_csv_result *done) {
@@ -349,7 +340,7 @@ static void report(cohort_result *result, const char *output, const co_import_cs
   co_json_close(json);
   co_json_key(json, "rejected");
   co_json_int(json, done->rejected);
-  report_memory(json, &result->text);
+  co_result_memory(result);
   co_json_key(json, "up_to_date");
   co_json_bool(json, done->up_to_date);
   co_json_key(json, "fingerprint");

@@ -155,6 +155,7 @@ static void report(cohort_result *result, const cohort_import_events_options *o,
           done->unknown_targets);
     count(json, text, "spilled_bytes", NULL, (int64_t)done->spilled);
   }
+  co_result_memory(result);
   co_json_key(json, "up_to_date");
   co_json_bool(json, done->up_to_date);
   co_json_key(json, "fingerprint");

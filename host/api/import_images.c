@@ -78,7 +78,6 @@ static co_status run(cohort_context *context, const cohort_import_images_options
       .output = o->output,
       .folder = o->folder,
       .labels = o->labels,
-      .recipe = {.height = o->image_height, .width = o->image_width, .channels = (int)o->channels},
       .validation_fraction = o->validation_fraction < 0 ? 0.1 : o->validation_fraction,
       .seed = o->seed,
       .force = o->force,
@@ -87,18 +86,8 @@ static co_status run(cohort_context *context, const cohort_import_images_options
       .progress_user = context,
       .stop = context->options.stop};
   if (!o->output || !o->folder) return co_fail(CO_ERR_USAGE, "images need an output and a folder");
-  if (o->channels != 0 && o->channels != 1 && o->channels != 3)
-    return co_fail(CO_ERR_USAGE, "images have 1 channel (grey) or 3, not %lld",
-                   (long long)o->channels);
-  if (o->image_width < 0 || o->image_height < 0 || o->image_width > CO_IMAGE_MAX_EXTENT ||
-      o->image_height > CO_IMAGE_MAX_EXTENT || !o->image_width != !o->image_height)
-    return co_fail(CO_ERR_USAGE, "the size of images is out of range: %lld x %lld",
-                   (long long)o->image_width, (long long)o->image_height);
-  if (o->fit && !co_image_fit_parse(&options.recipe.fit, o->fit)) {
-    co_status status = co_fail(CO_ERR_USAGE, "--fit %.100s: not understood", o->fit);
-    co_hint("crop, pad or stretch");
-    return status;
-  }
+  CO_RETURN_IF_FAILED(
+      co_image_recipe_make(&options.recipe, o->image_width, o->image_height, o->channels, o->fit));
   CO_RETURN_IF_FAILED(
       co_reject_rule_parse(&options.errors, o->on_error, o->max_errors, CO_ON_ERROR_FAIL));
   if (o->split) {

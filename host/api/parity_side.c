@@ -3,6 +3,8 @@
 #include "host/exec/memory.h"
 
 co_status co_parity_side_plan(co_parity_side *s, const co_parity *p, int kind) {
+  const co_shape_class all = {.rows = p->rows};
+  CO_RETURN_IF_FAILED(co_store_reserve_rows(s->store, p->model->network, &all, 1));
   for (int stage = CO_PARITY_STAGES;
        stage-- > 0;) { // as a trainer: training's plan fixes the layouts
     co_plan_options options = {.mode = stage == CO_PARITY_TRAINING ? CO_MODE_TRAIN : CO_MODE_INFER,

@@ -91,7 +91,7 @@ static co_status probe_model(cohort_context *context, const char *path) {
 }
 
 static co_status probe_keras(co_context *ctx, const char *path) {
-  const co_keras_options options = {.column = NULL};
+  const co_keras_options options = {.inputs = NULL};
   co_arena *arena;
   co_keras_model model;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));

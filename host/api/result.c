@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/api/api.h"
 
+#include "host/core/memory.h"
+
 co_status co_result_create(cohort_result **out, cohort_context *context) {
   co_context *ctx = context->ctx;
   *out = co_alloc_zero(ctx, 1, sizeof **out);
@@ -122,4 +124,12 @@ void cohort_result_free(cohort_result *result) {
   co_diagnostics_free(&result->errors);
   co_free(result->ctx, result->document);
   co_free(result->ctx, result);
+}
+
+void co_result_memory(cohort_result *result) {
+  char amount[32];
+  const double peak = (double)co_memory_peak();
+  co_json_key(&result->json, "peak_memory_bytes");
+  co_json_int(&result->json, (int64_t)peak);
+  co_text_printf(&result->text, "memory   %s at most\n", co_memory_print(amount, peak));
 }

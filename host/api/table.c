@@ -200,7 +200,7 @@ static co_status add_types(co_recipe *recipe, const cohort_import_csv_options *o
     int type = format ? CO_RECIPE_DATE : co_recipe_type_parse(value);
     if (type < 0) {
       co_status status = co_fail(CO_ERR_USAGE, "--type %.200s: there is no such type", o->types[i]);
-      co_hint("known: number, binary, category, date, date:%%d/%%m/%%Y, text, id");
+      co_hint("known: number, binary, category, date, date:%%d/%%m/%%Y, text, image, id");
       return status;
     }
     co_recipe_column *column = named_column(recipe, arena, name);
@@ -210,6 +210,31 @@ static co_status add_types(co_recipe *recipe, const cohort_import_csv_options *o
     column->format = format;
   }
   return CO_OK;
+}
+
+// Of all columns of images.
+static co_status add_image_options(co_recipe *recipe, const cohort_import_csv_options *o) {
+  co_image_recipe given;
+  int64_t found = 0;
+  if (!o->image_width && !o->image_height && !o->channels && !o->fit) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_image_recipe_make(&given, o->image_width, o->image_height, o->channels, o->fit));
+  for (int64_t t = -1; t < recipe->join_count; t++) {
+    co_recipe *table = t < 0 ? recipe : &recipe->joins[t].table;
+    for (int64_t i = 0; i < table->column_count; i++) {
+      co_image_recipe *image = &table->columns[i].image;
+      if (table->columns[i].type != CO_RECIPE_IMAGE) continue;
+      found++;
+      if (given.height) image->height = given.height;
+      if (given.height) image->width = given.width;
+      if (given.channels) image->channels = given.channels;
+      if (o->fit) image->fit = given.fit;
+    }
+  }
+  if (found) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "no column is one of images");
+  co_hint("--type COLUMN=image says which names their files");
+  return status;
 }
 
 static co_status add_suffixes(co_recipe *recipe, const cohort_import_csv_options *o,
@@ -340,6 +365,7 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
   CO_RETURN_IF_FAILED(check_pseudonyms(out));
   CO_RETURN_IF_FAILED(add_roles(out, o, arena));
   CO_RETURN_IF_FAILED(add_types(out, o, arena));
+  CO_RETURN_IF_FAILED(add_image_options(out, o));
   CO_RETURN_IF_FAILED(add_suffixes(out, o, arena));
   return o->positive ? add_positive(out, o->positive) : CO_OK;
 }

@@ -112,12 +112,13 @@ static const co_field table_fields[] = {
     {.key = NULL}};
 
 typedef struct column_options {
-  const char *type, *role, *positive, *format, *strip_suffix;
+  const char *type, *role, *positive, *format, *strip_suffix, *fit;
+  int64_t height, width, channels;
 } column_options;
 
 static const co_field column_fields[] = {
     {"type", CO_FIELD_STRING, offsetof(column_options, type), "null", 0, 0, NULL,
-     "number, binary, category, date, text or id; found out if absent.", NULL},
+     "number, binary, category, date, text, image or id; found out if absent.", NULL},
     {"role", CO_FIELD_STRING, offsetof(column_options, role), "null", 0, 0, NULL,
      "input, target, key, weight, split or ignore.", NULL},
     {"positive", CO_FIELD_STRING, offsetof(column_options, positive), "null", 0, 0, NULL,
@@ -126,6 +127,14 @@ static const co_field column_fields[] = {
      "Of a date, as of strptime: \"%d/%m/%Y\"; ISO 8601 if absent.", NULL},
     {"strip_suffix", CO_FIELD_STRING, offsetof(column_options, strip_suffix), "null", 0, 0, NULL,
      "Taken off the ends of cells.", NULL},
+    {"height", CO_FIELD_INT, offsetof(column_options, height), "0", 0, CO_IMAGE_MAX_EXTENT, NULL,
+     "Of images: what all get; as they are if absent.", NULL},
+    {"width", CO_FIELD_INT, offsetof(column_options, width), "0", 0, CO_IMAGE_MAX_EXTENT, NULL,
+     "Of images, beside height.", NULL},
+    {"channels", CO_FIELD_INT, offsetof(column_options, channels), "0", 0, 3, NULL,
+     "Of images: 1 (grey) or 3; 1 if absent and all are grey.", NULL},
+    {"fit", CO_FIELD_STRING, offsetof(column_options, fit), "null", 0, 0, NULL,
+     "Of images: crop, pad or stretch.", NULL},
     {.key = NULL}};
 
 co_recipe_column *co_table_column(co_recipe *recipe, co_arena *arena, const char *name) {
@@ -148,7 +157,7 @@ static co_status read_column(co_recipe_column *column, const co_node *node, cons
   int role = options.role ? co_recipe_role_parse(options.role) : 0;
   if (type < 0)
     CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "type"),
-                                        "known: number, binary, category, date, text, id",
+                                        "known: number, binary, category, date, text, image, id",
                                         "%s.type: unknown type '%s'", path, options.type));
   if (role < 0)
     CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "role"),
@@ -163,7 +172,10 @@ static co_status read_column(co_recipe_column *column, const co_node *node, cons
                                .positive = options.positive,
                                .format = options.format,
                                .strip_suffix = options.strip_suffix};
-  return CO_OK;
+  if (co_image_recipe_make(&column->image, options.width, options.height, options.channels,
+                           options.fit) == CO_OK)
+    return CO_OK;
+  return co_node_problem(problems, node, NULL, "%s: %s", path, co_error_last()->message);
 }
 
 static co_status read_columns(co_recipe *recipe, const co_node *node, const char *path,

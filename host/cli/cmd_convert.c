@@ -3,8 +3,8 @@
 
 typedef struct convert_options {
   cli_common common;
-  cli_list files;
-  const char *output, *input, *output_name;
+  cli_list files, inputs, outputs;
+  const char *output;
 } convert_options;
 
 #define AT(member) offsetof(convert_options, member)
@@ -18,16 +18,17 @@ static const cli_option options[] = {
      .doc = "the model to write",
      .required = true},
     {.name = "input",
-     .kind = CLI_TEXT,
-     .offset = AT(input),
-     .value = "COLUMN[:SCALE]",
-     .doc = "the column that goes in, and what its values are multiplied with first (image:1/255); "
-            "default: the only input column, as it is"},
+     .kind = CLI_LIST,
+     .offset = AT(inputs),
+     .value = "[NAME=]COLUMN[:SCALE]",
+     .doc = "the column that goes into an input (NAME as Keras calls it, else the next), and what "
+            "its values are multiplied with first (image:1/255); repeatable; default: the only "
+            "input column, as it is, and of several inputs their names"},
     {.name = "output",
-     .kind = CLI_TEXT,
-     .offset = AT(output_name),
-     .value = "NAME",
-     .doc = "what is predicted: a target's name; default: the last layer's"},
+     .kind = CLI_LIST,
+     .offset = AT(outputs),
+     .value = "[NAME=]TARGET",
+     .doc = "what an output predicts: a target's name; repeatable; default: the layer's name"},
     {.name = NULL},
 };
 
@@ -38,8 +39,10 @@ static co_status run(cli_job *cli, const void *options_) {
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   const cohort_convert_options request = {.file = o->files.item[0],
                                           .output = o->output,
-                                          .input = o->input,
-                                          .output_name = o->output_name,
+                                          .inputs = o->inputs.item,
+                                          .input_count = o->inputs.count,
+                                          .outputs = o->outputs.item,
+                                          .output_count = o->outputs.count,
                                           .force = o->common.force};
   cohort_status status = cohort_convert(context, &request, &result);
   return cli_library_end(cli, context, status, result);
@@ -51,7 +54,9 @@ const cli_verb cli_verb_convert = {
     .summary = "a model of Keras as one of Cohort",
     .details =
         "FILE: what model.save() of Keras 1 to 3 wrote, HDF5 (.h5, .hdf5) or an archive (.keras):\n"
-        "Sequential and Functional models of one input and one output. The model scores the same.\n"
+        "Sequential and Functional models, of several inputs and outputs, too. The model scores "
+        "the\n"
+        "same. What an Embedding reads is a column of whole numbers, its rows.\n"
         "A softmax at the end makes a category of as many classes, called 0, 1, ...; a sigmoid of\n"
         "one unit a binary; else numbers. Images are columns of that type, what has\n"
         "one or two dimensions columns of vectors, row by row.\n"

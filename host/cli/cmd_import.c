@@ -64,18 +64,19 @@ static const cli_option options_table[] = {
      .kind = CLI_TEXT,
      .offset = AT(images.size),
      .value = "WxH",
-     .doc = "images: width and height that all get (default: as they are, if all are alike)"},
+     .doc = "images, csv: width and height that all get (default: as they are, if all are alike)"},
     {.name = "fit",
      .kind = CLI_TEXT,
      .offset = AT(images.fit),
      .value = "HOW",
-     .doc = "images: crop (the default: fill the size, cut off what is beyond), pad (on white),\n"
-            "stretch"},
+     .doc =
+         "images, csv: crop (the default: fill the size, cut off what is beyond), pad (on white),\n"
+         "stretch"},
     {.name = "channels",
      .kind = CLI_INT,
      .offset = AT(images.channels),
      .value = "N",
-     .doc = "images: 1 (grey) or 3 (default: 1 if all are grey)",
+     .doc = "images, csv: 1 (grey) or 3 (default: 1 if all are grey)",
      .minimum = 1,
      .maximum = 3},
     {.name = "max-pixels",
@@ -99,9 +100,8 @@ static const cli_option options_table[] = {
      .kind = CLI_LIST,
      .offset = AT(types),
      .value = "COL=TYPE",
-     .doc = "csv: number, binary, category, date, date:%d/%m/%Y, text or id, instead of what is "
-            "found\n"
-            "out"},
+     .doc = "csv: number, binary, category, date, date:%d/%m/%Y, text, image (its cells\n"
+            "name files, from the table's folder) or id, instead of what is found out"},
     {.name = "ignore",
      .kind = CLI_LIST,
      .offset = AT(ignored),
@@ -344,6 +344,8 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
       .delimiter = o->delimiter,
       .skip_lines = skip_lines,
       .skip_line_count = o->skip_lines.count,
+      .fit = o->images.fit,
+      .channels = o->images.channels == CLI_UNSET ? 0 : o->images.channels,
       .split = o->split,
       .validation_fraction = isnan(o->validation_fraction) ? -1 : o->validation_fraction,
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
@@ -352,6 +354,7 @@ static co_status import_csv(cohort_context *context, const cli_import_options *o
       .where = samples ? NULL : o->events.where,
       .source = cli_source_options(&o->source),
       .tables = cli_joined_tables(&o->tables)};
+  CO_RETURN_IF_FAILED(cli_image_size(&request.image_width, &request.image_height, o->images.size));
   return (co_status)cohort_import_csv(context, &request, result);
 }
 
@@ -412,9 +415,11 @@ static co_status check_images(const cli_import_options *o) {
   return CO_OK;
 }
 
-static bool has_image_options(const cli_import_options *o) {
+// Tables may have columns of images.
+static bool has_image_options(const cli_import_options *o, bool table) {
   const cli_image_options *i = &o->images;
-  return i->size || i->fit || i->labels || i->channels != CLI_UNSET || i->max_pixels != CLI_UNSET;
+  bool of_columns = i->size || i->fit || i->channels != CLI_UNSET;
+  return (of_columns && !table) || i->labels || i->max_pixels != CLI_UNSET;
 }
 
 static bool are_images(const cli_list *files) {
@@ -432,7 +437,8 @@ static co_status run(cli_job *cli, const void *options_) {
                : o->training[1]        ? IDX
                : are_images(&o->files) ? IMAGES
                                        : CSV;
-  if (format != IMAGES && has_image_options(o))
+  const bool table = format == CSV || (format == EVENTS && o->events.samples.count);
+  if (format != IMAGES && has_image_options(o, table))
     return refuse("an option of images", formats[format]);
   if (fraction && o->validation[0])
     return co_fail(CO_ERR_USAGE, "--validation-fraction does not go with --validation-set");
@@ -445,9 +451,8 @@ static co_status run(cli_job *cli, const void *options_) {
   const int64_t *skip_lines = NULL;
   CO_RETURN_IF_FAILED(read_lines(&skip_lines, cli->arena, &o->skip_lines));
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
-  cohort_status status = format == IDX ? import_idx(context, o, &result)
-                         : format == CSV || o->events.samples.count
-                             ? import_csv(context, o, skip_lines, &result)
+  cohort_status status = format == IDX      ? import_idx(context, o, &result)
+                         : table            ? import_csv(context, o, skip_lines, &result)
                          : format == IMAGES ? cli_import_images(context, o, &result)
                                             : cli_import_events(context, o, &result);
   return cli_library_end(cli, context, status, result);

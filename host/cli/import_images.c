@@ -5,7 +5,7 @@
 #include "host/cli/verbs.h"
 
 // "64x48"
-static co_status read_size(int64_t *width, int64_t *height, const char *text) {
+co_status cli_image_size(int64_t *width, int64_t *height, const char *text) {
   char *end = (char *)text;
   *width = *height = 0;
   if (!text) return CO_OK;
@@ -33,6 +33,6 @@ co_status cli_import_images(cohort_context *context, const cli_import_options *o
       .max_pixels = i->max_pixels == CLI_UNSET ? 0 : i->max_pixels,
       .seed = o->common.seed == CLI_UNSET ? 42 : (uint64_t)o->common.seed,
       .force = o->common.force};
-  CO_RETURN_IF_FAILED(read_size(&request.image_width, &request.image_height, i->size));
+  CO_RETURN_IF_FAILED(cli_image_size(&request.image_width, &request.image_height, i->size));
   return (co_status)cohort_import_images(context, &request, result);
 }

@@ -69,6 +69,8 @@ typedef struct cli_import_options {
   cli_tables tables;
 } cli_import_options;
 // The import of a folder of images, as cohort_import_images.
+// "64x48", NULL = 0 x 0.
+co_status cli_image_size(int64_t *width, int64_t *height, const char *text);
 co_status cli_import_images(cohort_context *context, const cli_import_options *options,
                             cohort_result **result);
 // The import of event logs, as cohort_import_events.

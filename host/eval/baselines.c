@@ -37,11 +37,12 @@ static co_status parse_blend(co_baseline_settings *out, const co_node *root,
   if (!node || node->kind == CO_NODE_NULL) return CO_OK;
   const co_estimator_class *class_ =
       node->kind == CO_NODE_SCALAR ? co_estimator_find(node->text) : NULL;
-  if (!class_ || !class_->score_history || class_->purchases)
-    return co_node_problem(problems, node,
-                           "for example blend: weighted_frequency; personal_frequency, popularity, "
-                           "markov and item_knn can be blended, too",
-                           "blend: must be a baseline of next items");
+  if (!class_)
+    return co_node_problem(
+        problems, node,
+        "for example blend: weighted_frequency (of next items), bag_of_words (of "
+        "texts), bg_nbd (of purchases)",
+        "blend: must be a baseline");
   out->blend = class_;
   return add_class(out, node, problems);
 }
@@ -156,7 +157,8 @@ static co_status create_all(co_baselines *out, const co_model *network,
       return status;
     }
   }
-  return CO_OK;
+  if (!settings->blend || co_baselines_find(out, settings->blend->name)) return CO_OK;
+  return co_fail(CO_ERR_CONFIG, "blend: %s predicts nothing of such inputs", settings->blend->name);
 }
 
 co_status co_baselines_create(co_baselines *out, const co_model *network,

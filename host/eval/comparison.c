@@ -48,7 +48,8 @@ static co_status evaluate(co_comparison *c, int64_t i) {
   evaluation->keeps = true;
   evaluation->profit = request->evaluation->profit;
   co_status status =
-      network ? CO_OK : co_network_open_beside(&predictor, c->baselines.items[i], ROWS_AT_ONCE);
+      network ? CO_OK
+              : co_network_open_beside(&predictor, c->baselines.items[i], ROWS_AT_ONCE, true);
   if (status == CO_OK)
     status = co_evaluate(evaluation, predictor, request->dataset, request->samples,
                          request->evaluation->rows, request->scoring);

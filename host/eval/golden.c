@@ -6,6 +6,7 @@
 
 #include "datasets/view.h"
 #include "datasets/writer.h"
+#include "host/eval/blend.h"
 
 enum { MOST_ROWS = 16, MOST_BYTES = 1 << 20 };
 
@@ -241,7 +242,8 @@ static co_status score(co_predictor *predictor, co_dataset *dataset, const int64
   receiving r = {.model = predictor->model, .to = to};
   const co_scoring_options options = {
       .watch = &nobody, .workers = 1, .stage = "golden rows", .sink = receive, .user = &r};
-  return predictor->class_->run(predictor, dataset, samples, count, &options);
+  co_predictor *scored = co_blend_of_rows(predictor);
+  return scored->class_->run(scored, dataset, samples, count, &options);
 }
 
 static co_status make_room(float ***out, co_arena *arena, const co_model *model, int64_t rows) {

@@ -241,16 +241,17 @@ static co_status open_program(network *n, const co_predictor_options *options,
   return co_model_file_read_weights(n->base.ctx, n->path, co_program_store(n->program), false);
 }
 
-co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, int64_t rows) {
+co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, int64_t rows,
+                                 bool evaluate) {
   network *n;
-  const co_predictor_options options = {.device = "cpu", .evaluate = true};
+  const co_predictor_options options = {.device = "cpu", .evaluate = evaluate};
   *out = NULL;
   CO_RETURN_IF_FAILED(create(&n, estimator->ctx));
   *out = &n->base;
   n->base.model = n->model = estimator->model;
   n->estimator = estimator;
   n->rows = rows;
-  n->targets = true;
+  n->targets = evaluate;
   CO_RETURN_IF_FAILED(make_room(n));
   return create_program(n, &options, CO_PRECISION_TF32);
 }

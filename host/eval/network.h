@@ -23,7 +23,9 @@ typedef struct co_network_parts {
 } co_network_parts;
 bool co_network_get_parts(co_network_parts *out, co_predictor *predictor);
 
-// Of an estimator, which is borrowed, to evaluate it; to be closed on failure, too.
-co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, int64_t rows);
+// Of an estimator, which is borrowed, to score with it, on rows with targets to evaluate it; to be closed on
+// failure, too.
+co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, int64_t rows,
+                                 bool evaluate);
 
 #endif

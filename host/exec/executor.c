@@ -61,14 +61,16 @@ void *co_executor_address(const co_executor *executor, co_value id) {
   case CO_STORAGE_INPUT:
     return (void *)(uintptr_t)executor->inputs[value->info.index];
   case CO_STORAGE_PARAM:
-    return (char *)(averages ? store->ema : store->param) + store->entries[value->param].offset;
+    return co_store_address(store, value->param, averages ? CO_BLOCK_EMA : CO_BLOCK_PARAM);
   case CO_STORAGE_MIRROR:
     return (char *)(averages ? store->ema_mirror : store->mirror) +
            co_store_mirror_offset(store, value->param);
   case CO_STORAGE_STATE:
     return (char *)store->state + store->entries[value->param].offset;
   case CO_STORAGE_GRADIENT:
-    return (char *)store->gradient + store->entries[value->param].offset;
+    return co_store_address(store, value->param, CO_BLOCK_GRADIENT);
+  case CO_STORAGE_ROWS:
+    return co_store_address(store, value->param, (co_block)value->info.index);
   case CO_STORAGE_BLOCK:
     return block_address(store, (co_block)value->info.index);
   case CO_STORAGE_STEP:

@@ -90,7 +90,7 @@ static int64_t list_segments(const co_program *program, const co_phase *p, co_se
   int64_t count = 0;
   for (int64_t i = 0; i < store->count; i++) {
     const co_store_entry *entry = &store->entries[i];
-    if (entry->info.state || !p->units[0].plan->has_gradient[i]) continue;
+    if (entry->info.state || entry->info.rows || !p->units[0].plan->has_gradient[i]) continue;
     co_segment next = {(int64_t)(entry->offset / real), (int64_t)(entry->bytes / real),
                        entry->info.rate, entry->info.decay};
     co_segment *last = count ? &out[count - 1] : NULL;
@@ -134,8 +134,8 @@ static co_status build_average(const co_program *program, co_graph *graph,
   return co_graph_add_op(graph, CO_OP_EMA, NULL, in, out);
 }
 
-// The update as a graph: norm with its gate, optimizer, moving average.
-static co_status build_update(co_program *program, co_phase *p) {
+// The update as a graph: norm with its gate, optimizer, moving average. `lists`: co_phase_sum_rows.
+static co_status build_update(co_program *program, co_phase *p, co_value *lists) {
   CO_RETURN_IF_FAILED(co_graph_create(&p->update_graph, program->ctx));
   co_graph *graph = p->update_graph;
   int64_t elements = co_store_elements(program->store);
@@ -153,6 +153,7 @@ static co_status build_update(co_program *program, co_phase *p) {
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
   co_value in[CO_OP_MAX_OPERANDS] = {
       [CO_GRADIENT_NORM_g] = operands.g, [CO_GRADIENT_NORM_segments] = operands.segments};
+  CO_RETURN_IF_FAILED(co_phase_sum_rows(program, p, lists, &in[CO_GRADIENT_NORM_before]));
   co_value out[CO_OP_MAX_OPERANDS];
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     out[i] = CO_NO_VALUE;
@@ -162,11 +163,16 @@ static co_status build_update(co_program *program, co_phase *p) {
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &attr, in, out));
   operands.gate = out[CO_GRADIENT_NORM_gate];
   CO_RETURN_IF_FAILED(p->options.optimizer->emit(graph, p->optimizer_options, &operands));
+  CO_RETURN_IF_FAILED(co_phase_update_rows(program, p, lists, &operands));
   return p->options.ema_decay > 0 ? build_average(program, graph, &operands) : CO_OK;
 }
 
 static co_status plan_update(co_program *program, co_phase *p) {
-  CO_RETURN_IF_FAILED(build_update(program, p));
+  co_value *lists =
+      co_alloc_zero(program->ctx, 2 * (size_t)program->store->count + 1, sizeof *lists);
+  co_status status = lists ? build_update(program, p, lists) : CO_ERR_MEMORY;
+  co_free(program->ctx, lists);
+  CO_RETURN_IF_FAILED(status);
   co_plan_options options = {
       .mode = CO_MODE_UPDATE, .shape = {.rows = 1}, .real = program->options.real};
   return plan_unit(program, p->update_graph, &p->update, &options);
@@ -328,12 +334,14 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
   CO_TRY(copy_phases(program));
   CO_TRY(co_store_create(&program->store, backend, options->real));
   CO_TRY(co_store_add_graph(program->store, graph));
+  CO_TRY(co_store_reserve_rows(program->store, graph, options->classes, options->class_count));
   for (int64_t i = 0; i < options->phase_count; i++)
     CO_TRY(plan_phase(program, &program->phases[i]));
   CO_TRY(plan_evaluation(program));
   CO_TRY(plan_sections(program));
   for (int64_t i = 0; i < options->phase_count; i++)
     if (options->phases[i].ema_decay > 0) program->store->averaged = true;
+  CO_TRY(co_program_check_rows(program));
   CO_TRY(co_memory_check(program->largest, program->store, options->phase_count > 0,
                          most_slots(program)));
   CO_TRY(co_store_allocate(program->store, options->phase_count > 0, most_slots(program)));
@@ -427,13 +435,19 @@ co_status co_program_clear_metrics(co_program *program, bool evaluation) {
 void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   const co_store *store = program->store;
   memset(out, 0, sizeof *out);
-  out->parameters = store->param_bytes;
+  out->parameters = store->param_bytes + co_store_row_bytes(store, CO_BLOCK_PARAM);
   out->mirror = store->mirror ? store->param_bytes / 2 : 0;
   if (store->ema_mirror) out->mirror *= 2;
   out->averages = store->ema ? store->param_bytes : 0;
   out->state = store->state_bytes;
   out->gradients = store->gradient ? store->trained_bytes : 0;
   out->slots = store->trained_bytes * (size_t)store->slots;
+  for (int k = CO_BLOCK_IDS; k <= CO_BLOCK_COUNT; k++)
+    out->gradients += co_store_row_bytes(store, (co_block)k);
+  out->gradients += co_store_row_bytes(store, CO_BLOCK_GRADIENT);
+  for (int k = CO_BLOCK_SLOT0; k <= CO_BLOCK_SLOT1; k++)
+    out->slots += co_store_row_bytes(store, (co_block)k);
+  out->slots += co_store_row_bytes(store, CO_BLOCK_STEPS);
   out->arena = program->arena_bytes;
   out->workspace = program->workspace_bytes;
   out->batches = program->section_bytes;

@@ -112,6 +112,16 @@ typedef struct co_step_rows {
 co_status co_program_run_step(co_program *program, const co_submission *submission,
                               const co_step_rows *rows, double *results);
 
+// update_rows.c: of tables with `rows` in a phase's update graph. `lists` has two values an entry: unique
+// ids and sums of their gradients.
+co_status co_phase_sum_rows(co_program *program, co_phase *p, co_value *lists, co_value *squares);
+co_status co_phase_update_rows(co_program *program, co_phase *p, const co_value *lists,
+                               const co_update_operands *operands);
+// Whether the phase trains such a table.
+bool co_phase_trains_rows(const co_program *program, const co_phase *p, int64_t entry);
+// CO_ERR_CONFIG where a phase cannot go with such tables.
+co_status co_program_check_rows(const co_program *program);
+
 // submission_memory.c: memory and limits of submissions.
 co_status co_program_create_submissions(co_program *program);
 void co_program_free_submissions(co_program *program);

@@ -73,7 +73,8 @@ static co_status open_source(co_collator *c, const co_graph *graph, co_dataset *
     CO_RETURN_IF_FAILED(open_column(dataset, feed->columns[i]->name, &s->columns[i]));
     const double *pivot = feed->pivots ? feed->pivots[i]->bytes : NULL;
     if (pivot && *pivot != 0) s->columns[i].pivot = pivot;
-    bool derived = feed->derivations && s->columns[i].dtype != CO_I32 && !s->columns[i].texts;
+    bool derived = feed->derivations && !feed->derivations[0]->derive_row &&
+                   s->columns[i].dtype != CO_I32 && !s->columns[i].texts;
     if (!derived && !s->columns[i].pivot) continue;
     CO_RETURN_IF_FAILED(
         co_dataset_numbers(dataset, feed->columns[i]->name, &s->columns[i].numbers));
@@ -188,10 +189,13 @@ static char *write_derived(const co_collator *c, const source *s, int64_t sample
   for (int64_t k = 0; k < s->feed->derivation_count; k++) {
     const co_derivation *d = s->feed->derivations[k];
     double values[CO_DERIVED_COLUMNS];
+    const int64_t at = sample < 0 ? row : row_of(column, sample);
     for (int64_t i = 0; d->derive && i < d->column_count; i++)
       values[i] = scalar_at(&column[i], sample < 0 ? row : row_of(&column[i], sample));
     if (d->derive_text)
-      d->derive_text(d->user, column->texts[sample < 0 ? row : row_of(column, sample)], out);
+      d->derive_text(d->user, column->texts[at], out);
+    else if (d->derive_row)
+      d->derive_row(d->user, (const void *)(column->data + (size_t)at * column->row_bytes), out);
     else
       d->derive(d->user, values, c->training ? sample : -1, out);
     column += d->column_count;

@@ -81,7 +81,7 @@ static co_status open_reader(reader *r, co_context *ctx, co_dataset *dataset,
   int64_t rows;
   if (column->type == CO_COLUMN_TEXT) {
     CO_RETURN_IF_FAILED(co_dataset_texts(dataset, column->name, &r->texts, &rows, &r->text_index));
-  } else if (feature->derivation) {
+  } else if (feature->derivation && !feature->derivation->derive_row) {
     for (int64_t i = 0; i < feature->column_count; i++)
       CO_RETURN_IF_FAILED(open_scalar(r, feature->columns[i]));
     if (learning && feature->learned) CO_RETURN_IF_FAILED(open_scalar(r, feature->learned));

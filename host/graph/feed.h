@@ -33,6 +33,8 @@ typedef struct co_derivation {
   // `values`: one a column, NaN = missing; of categories the code. `sample`: in training, which of the
   // samples that were learned from; else -1. `out`: `width` values.
   void (*derive)(const void *user, const double *values, int64_t sample, void *out);
+  // In its place, of one column of several numbers: those of a row.
+  void (*derive_row)(const void *user, const float *values, void *out);
   void (*derive_text)(const void *user, const char *text, void *out); // in its place, of one text
   // In their place, a sequence: writes at most `most` of a text's i32 codes, `width` is 1; returns how
   // many it has.

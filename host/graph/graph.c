@@ -262,6 +262,12 @@ co_status co_graph_add_block(co_graph *graph, co_block block, int64_t elements, 
   return add_value(graph, names[block], &desc, CO_STORAGE_BLOCK, block, out);
 }
 
+co_status co_graph_add_rows(co_graph *graph, const char *param, co_block block, co_dtype dtype,
+                            const co_shape *shape, co_value *out) {
+  const co_tensor_desc desc = {dtype, CO_LAYOUT_CANONICAL, *shape};
+  return add_value(graph, param, &desc, CO_STORAGE_ROWS, block, out);
+}
+
 co_status co_graph_get_step(co_graph *graph, co_value *out) {
   if (graph->step == CO_NO_VALUE) {
     co_tensor_desc desc = {CO_U8, CO_LAYOUT_CANONICAL, co_shape_make(1, (int64_t)sizeof(co_step))};

@@ -28,7 +28,8 @@ typedef enum co_storage {
   CO_STORAGE_METRIC,   // f64 accumulators that outlive the run; zeroed by the owner
   CO_STORAGE_RESULT,   // f64 that one run writes and its caller reads, wherever he binds them
   CO_STORAGE_CONSTANT, // bytes owned by the graph
-  CO_STORAGE_MIRROR    // the bf16 copy of a parameter, in the store (plans only)
+  CO_STORAGE_MIRROR,   // the bf16 copy of a parameter, in the store (plans only)
+  CO_STORAGE_ROWS      // a block of a parameter with `rows` (plans only): co_block in `index`
 } co_storage;
 
 typedef enum co_block {
@@ -37,7 +38,14 @@ typedef enum co_block {
   CO_BLOCK_SLOT0,
   CO_BLOCK_SLOT1,
   CO_BLOCK_MIRROR, // bf16 copies of the parameters
-  CO_BLOCK_EMA     // the parameters' exponential moving average
+  CO_BLOCK_EMA,    // the parameters' exponential moving average
+  // Of parameters with `rows` alone: how often each row was updated, i32 (V); where a list of gradients
+  // says whose they are, i32 (R), and how many there are, i32 (1). Their CO_BLOCK_GRADIENT is the list's
+  // rows (R, D).
+  CO_BLOCK_STEPS,
+  CO_BLOCK_IDS,
+  CO_BLOCK_COUNT,
+  CO_BLOCKS
 } co_block;
 enum { CO_MAX_SLOTS = 2 };
 
@@ -81,6 +89,9 @@ typedef struct co_param_info {
   double deviation;   // of CO_INIT_NORMAL; 0 = 0.05
   bool zero_first;    // the first row starts as zeros
   double rate, decay; // multipliers of learning rate and weight decay
+  // A table (V, D) that only EMBEDDING reads: a step goes through the rows that it reads, and no others.
+  // It lies outside the store's blocks, its gradient is a list (APPEND_ROWS in kernels/ops.h).
+  bool rows;
   co_value value;
 } co_param_info;
 
@@ -201,6 +212,9 @@ co_status co_graph_add_variable(co_graph *graph, const char *name, co_dtype dtyp
                                 const co_shape *shape, const void *bytes, co_value *out);
 // A value that is a whole store block of `elements` reals (of the mirror, bf16).
 co_status co_graph_add_block(co_graph *graph, co_block block, int64_t elements, co_value *out);
+// A block of the parameter of that name, which has `rows`.
+co_status co_graph_add_rows(co_graph *graph, const char *param, co_block block, co_dtype dtype,
+                            const co_shape *shape, co_value *out);
 // The longest T that plans of the graph may have for an event table. Before layers that draw random
 // numbers over it.
 void co_graph_set_max_length(co_graph *graph, int event_table, int64_t length);

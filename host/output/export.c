@@ -46,9 +46,21 @@ static co_status plan_section(co_exported *e) {
   return co_plan_create(&e->section_plan, e->section->graph, e->nothing, &options);
 }
 
+// Its network alone would score otherwise.
+static co_status refuse_blend(const co_exported *e) {
+  const co_node *blend = co_node_get(e->model->config, "blend");
+  if (!blend || blend->kind != CO_NODE_SCALAR) return CO_OK;
+  co_status status =
+      co_fail_at(CO_ERR_MODEL, e->path, 0, 0,
+                 "the network is blended with %.100s, which cannot be exported", blend->text);
+  co_hint("`cohort predict` scores with any model");
+  return status;
+}
+
 static co_status open_all(co_exported *e, const char *model, co_diagnostics *problems) {
   CO_RETURN_IF_FAILED(co_arena_create(&e->arena, e->ctx));
   CO_RETURN_IF_FAILED(co_model_open(&e->model, &e->file, &e->path, e->arena, model, problems));
+  CO_RETURN_IF_FAILED(refuse_blend(e));
   CO_RETURN_IF_FAILED(co_model_file_read_golden(&e->golden, e->arena, e->path));
   CO_RETURN_IF_FAILED(open_estimator(e, problems));
   CO_RETURN_IF_FAILED(co_ref_backend_open(&e->backend, e->ctx, NULL));

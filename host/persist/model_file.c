@@ -57,13 +57,22 @@ static void digest(char hex[65], const char *config, const char *schema, const c
 static const struct {
   const char *group;
   co_block block;
-} trained[1 + CO_MAX_SLOTS] = {{"/optimizer/weights", CO_BLOCK_PARAM},
-                               {"/optimizer/slot0", CO_BLOCK_SLOT0},
-                               {"/optimizer/slot1", CO_BLOCK_SLOT1}};
+} trained[] = {{"/optimizer/weights", CO_BLOCK_PARAM},
+               {"/optimizer/slot0", CO_BLOCK_SLOT0},
+               {"/optimizer/slot1", CO_BLOCK_SLOT1},
+               {"/optimizer/steps", CO_BLOCK_STEPS}}; // of tables with update: rows
+enum { TRAINED = sizeof trained / sizeof *trained };
 
-static bool has_trained(const co_store *store, int64_t entry, int k) {
-  if (store->entries[entry].info.state) return false;
-  return k == 0 ? store->ema != NULL : k - 1 < store->slots && co_store_is_trained(store, entry);
+static bool has_trained(const co_store *store, int64_t i, int k) {
+  if (store->entries[i].info.state) return false;
+  return k == 0 ? store->ema != NULL : co_store_address(store, i, trained[k].block) != NULL;
+}
+
+// A block of an entry as it is stored.
+static co_tensor_desc stored_as(co_dtype real, const co_param_info *info, co_block block) {
+  if (block == CO_BLOCK_STEPS)
+    return (co_tensor_desc){CO_I32, CO_LAYOUT_CANONICAL, co_shape_make(1, info->shape.dim[0])};
+  return (co_tensor_desc){real, CO_LAYOUT_CANONICAL, info->shape};
 }
 
 static char *trained_path(co_context *ctx, int k, const co_param_info *info) {
@@ -75,13 +84,11 @@ static char *trained_path(co_context *ctx, int k, const co_param_info *info) {
 // Writes one block of an entry, canonical, as float or double.
 static co_status write_entry(co_h5 *file, co_store *store, int64_t i, co_block block,
                              const char *path) {
-  const co_param_info *info = &store->entries[i].info;
-  size_t bytes = (size_t)co_shape_count(&info->shape) * co_dtype_size(store->real);
-  void *values = co_alloc(store->ctx, bytes);
+  const co_tensor_desc as = stored_as(store->real, &store->entries[i].info, block);
+  void *values = co_alloc(store->ctx, co_tensor_bytes(&as));
   if (!values) return CO_ERR_MEMORY;
   co_status status = co_store_read(store, i, block, values);
-  if (status == CO_OK)
-    status = co_h5_write(file, path, store->real, &info->shape, values, NULL, true);
+  if (status == CO_OK) status = co_h5_write(file, path, as.dtype, &as.shape, values, NULL, true);
   co_free(store->ctx, values);
   return status;
 }
@@ -223,7 +230,7 @@ static co_status write_training(co_h5 *file, co_store *store, const co_training_
   if (state->phase_count > 1)
     CO_RETURN_IF_FAILED(
         co_h5_write(file, PHASE_UPDATES, CO_I64, &phases, state->updates, NULL, true));
-  for (int k = 0; k < 1 + CO_MAX_SLOTS; k++)
+  for (int k = 0; k < TRAINED; k++)
     for (int64_t i = 0; i < store->count; i++) {
       if (!has_trained(store, i, k)) continue;
       char *path = trained_path(store->ctx, k, &store->entries[i].info);
@@ -502,11 +509,10 @@ co_status co_model_file_check_weights(co_context *ctx, const char *path, const c
 
 static co_status read_entry(co_h5 *file, co_store *store, int64_t i, co_block block,
                             const char *path) {
-  const co_param_info *info = &store->entries[i].info;
-  void *values =
-      co_alloc(store->ctx, (size_t)co_shape_count(&info->shape) * co_dtype_size(store->real));
+  const co_tensor_desc as = stored_as(store->real, &store->entries[i].info, block);
+  void *values = co_alloc(store->ctx, co_tensor_bytes(&as));
   if (!values) return CO_ERR_MEMORY;
-  co_status status = co_h5_read(file, path, store->real, &info->shape, values);
+  co_status status = co_h5_read(file, path, as.dtype, &as.shape, values);
   if (status == CO_OK) status = co_store_write(store, i, block, values);
   co_free(store->ctx, values);
   return status;
@@ -519,7 +525,7 @@ static co_status read_all(co_h5 *file, co_store *store, bool training) {
     char *path = co_format(store->ctx, "/model_weights/%s", info->name);
     status = path ? read_entry(file, store, i, co_store_result(store), path) : CO_ERR_MEMORY;
     co_free(store->ctx, path);
-    for (int k = 0; status == CO_OK && training && k < 1 + CO_MAX_SLOTS; k++) {
+    for (int k = 0; status == CO_OK && training && k < TRAINED; k++) {
       if (!has_trained(store, i, k)) continue;
       path = trained_path(store->ctx, k, info);
       status = path ? read_entry(file, store, i, trained[k].block, path) : CO_ERR_MEMORY;
@@ -538,23 +544,24 @@ co_status co_model_file_read_weights(co_context *ctx, const char *path, co_store
   return status;
 }
 
-static co_status drop_entry(co_context *ctx, co_h5 *file, const co_param_info *info,
+static co_status drop_entry(co_context *ctx, co_h5 *file, const co_param_info *info, co_block block,
                             const char *path) {
-  void *values = co_alloc(ctx, (size_t)co_shape_count(&info->shape) * sizeof(float));
+  const co_tensor_desc as = stored_as(CO_F32, info, block);
+  void *values = co_alloc(ctx, co_tensor_bytes(&as));
   if (!values) return CO_ERR_MEMORY;
-  co_status status = co_h5_read(file, path, CO_F32, &info->shape, values);
+  co_status status = co_h5_read(file, path, as.dtype, &as.shape, values);
   co_free(ctx, values);
   return status;
 }
 
 static co_status drop_param(co_context *ctx, co_h5 *file, const co_param_info *info) {
   char *path = co_format(ctx, "/model_weights/%s", info->name);
-  co_status status = path ? drop_entry(ctx, file, info, path) : CO_ERR_MEMORY;
+  co_status status = path ? drop_entry(ctx, file, info, CO_BLOCK_PARAM, path) : CO_ERR_MEMORY;
   co_free(ctx, path);
-  for (int k = 0; status == CO_OK && !info->state && k < 1 + CO_MAX_SLOTS; k++) {
+  for (int k = 0; status == CO_OK && !info->state && k < TRAINED; k++) {
     path = trained_path(ctx, k, info);
     if (!path) return CO_ERR_MEMORY;
-    if (co_h5_exists(file, path)) status = drop_entry(ctx, file, info, path);
+    if (co_h5_exists(file, path)) status = drop_entry(ctx, file, info, trained[k].block, path);
     co_free(ctx, path);
   }
   return status;

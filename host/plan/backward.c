@@ -7,10 +7,12 @@
 typedef struct backward {
   co_plan *plan;
   co_store *store;
-  bool *wanted;        // per value: a gradient is needed
-  co_value *gradient;  // per value: the gradient so far, CO_NO_VALUE if none
-  co_value *parameter; // per store entry: its gradient value, CO_NO_VALUE if none yet
-  int64_t tracked;     // values covered by the arrays (those of the forward plan)
+  bool *wanted;       // per value: a gradient is needed
+  co_value *gradient; // per value: the gradient so far, CO_NO_VALUE if none
+  co_value
+      *parameter;  // per store entry: its gradient value, CO_NO_VALUE if none yet; with `rows` the
+                   // first of three: ids, rows and count of its list
+  int64_t tracked; // values covered by the arrays (those of the forward plan)
 } backward;
 
 static bool trains(const co_plan *plan, const co_store *store, const co_plan_value *value) {
@@ -188,6 +190,54 @@ static co_status seed(backward *b, const co_plan_op *op) {
   return CO_OK;
 }
 
+// ---- tables with `rows` -------------------------------------------------------------------------
+
+static co_status add_list(backward *b, int32_t entry, co_block block, co_dtype dtype,
+                          const co_shape *shape) {
+  co_value value;
+  const co_tensor_desc desc = {dtype, CO_LAYOUT_CANONICAL, *shape};
+  CO_RETURN_IF_FAILED(co_plan_add_value(b->plan, b->store->entries[entry].info.name, &desc,
+                                        CO_STORAGE_ROWS, block, &value));
+  b->plan->values[value].param = entry;
+  return CO_OK;
+}
+
+static co_status create_list(backward *b, int32_t entry) {
+  const co_store_entry *table = &b->store->entries[entry];
+  const co_shape ids = co_shape_make(1, table->row_capacity), one = co_shape_make(1, 1),
+                 rows = co_shape_make(2, table->row_capacity, table->info.shape.dim[1]);
+  if (!table->row_capacity)
+    return co_fail(CO_ERR_INTERNAL, "no room is reserved for gradients of '%s'", table->info.name);
+  b->parameter[entry] = (co_value)b->plan->value_count;
+  b->plan->has_gradient[entry] = true;
+  CO_RETURN_IF_FAILED(add_list(b, entry, CO_BLOCK_IDS, CO_I32, &ids));
+  CO_RETURN_IF_FAILED(add_list(b, entry, CO_BLOCK_GRADIENT, CO_F32, &rows));
+  return add_list(b, entry, CO_BLOCK_COUNT, CO_I32, &one);
+}
+
+// In place of EMBEDDING's rule, whose result is as large as the table.
+static co_status append_rows(backward *b, const co_plan_op *op, co_value dy) {
+  const int32_t entry = b->plan->values[op->in[CO_EMBEDDING_table]].param;
+  const bool first = b->parameter[entry] == CO_NO_VALUE;
+  if (first) CO_RETURN_IF_FAILED(create_list(b, entry));
+  const co_value list = b->parameter[entry];
+  co_plan_op made = co_plan_op_make(CO_OP_APPEND_ROWS, op->layer, NULL);
+  made.backward = true;
+  made.desc.attr.append = !first || b->plan->options.add_gradients;
+  made.in[CO_APPEND_ROWS_index] = op->in[CO_EMBEDDING_index];
+  made.in[CO_APPEND_ROWS_dy] = dy;
+  made.in[CO_APPEND_ROWS_ids] = made.out[CO_APPEND_ROWS_new_ids] = list;
+  made.in[CO_APPEND_ROWS_rows] = made.out[CO_APPEND_ROWS_new_rows] = list + 1;
+  made.in[CO_APPEND_ROWS_count] = made.out[CO_APPEND_ROWS_new_count] = list + 2;
+  return co_plan_add_op(b->plan, &made, NULL);
+}
+
+static bool reads_rows(const backward *b, const co_plan_op *op) {
+  if (op->desc.op != CO_OP_EMBEDDING) return false;
+  const co_plan_value *table = &b->plan->values[op->in[CO_EMBEDDING_table]];
+  return table->info.storage == CO_STORAGE_PARAM && b->store->entries[table->param].info.rows;
+}
+
 static co_status differentiate(backward *b, co_plan_op op) {
   const co_op_info *info = co_op_get_info(op.desc.op);
   CO_RETURN_IF_FAILED(seed(b, &op));
@@ -203,6 +253,7 @@ static co_status differentiate(backward *b, co_plan_op op) {
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     below = below || (op.in[i] != CO_NO_VALUE && b->wanted[op.in[i]]);
   if (!below) return CO_OK;
+  if (reads_rows(b, &op)) return append_rows(b, &op, dy[0]);
   if (!*info->backward)
     return co_fail(CO_ERR_CONFIG, "layer '%s': %s has no gradient, but %s",
                    op.layer ? op.layer : "?", info->name,

@@ -30,7 +30,9 @@ static co_status copy_values(co_plan *plan, co_store *store) {
         co_plan_add_value(plan, from->name, &desc, from->storage, from->index, &made));
     co_plan_value *value = &plan->values[made];
     value->info.observed = from->observed;
-    if (from->storage != CO_STORAGE_PARAM && from->storage != CO_STORAGE_STATE) continue;
+    if (from->storage != CO_STORAGE_PARAM && from->storage != CO_STORAGE_STATE &&
+        from->storage != CO_STORAGE_ROWS)
+      continue;
     value->param = (int32_t)co_store_find(store, from->name);
     if (value->param < 0)
       return co_fail(CO_ERR_INTERNAL, "parameter '%s' is not in the store", from->name);

@@ -37,13 +37,20 @@ int64_t co_plan_launches(const co_plan *plan) {
   return launches;
 }
 
+// Of a table only some rows are read, or updated: bytes that other operands have, too.
+static bool is_table(const co_plan *plan, const co_plan_op *op, co_value value, int operand) {
+  if (op->desc.op == CO_OP_EMBEDDING && op->in[operand] == value) return operand % 2 == 1;
+  return plan->values[value].info.storage == CO_STORAGE_ROWS;
+}
+
 size_t co_plan_traffic(const co_plan *plan) {
   size_t bytes = 0;
   for (int64_t i = 0; i < plan->op_count; i++)
     for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
       const co_plan_op *op = &plan->ops[i];
-      if (op->in[k] != CO_NO_VALUE) bytes += plan->values[op->in[k]].bytes;
-      if (op->out[k] != CO_NO_VALUE) bytes += plan->values[op->out[k]].bytes;
+      const co_value in = op->in[k], out = op->out[k];
+      if (in != CO_NO_VALUE && !is_table(plan, op, in, k)) bytes += plan->values[in].bytes;
+      if (out != CO_NO_VALUE && !is_table(plan, op, out, k)) bytes += plan->values[out].bytes;
     }
   return bytes;
 }

@@ -6,6 +6,7 @@
 
 #include "host/core/hash.h"
 #include "host/core/rng.h"
+#include "host/plan/store_rows.h"
 
 co_status co_store_create(co_store **out, co_backend *backend, co_dtype real) {
   *out = NULL;
@@ -32,6 +33,9 @@ void co_store_free(co_store *store) {
   api->buffer_free(store->backend, store->mirror);
   api->buffer_free(store->backend, store->ema);
   api->buffer_free(store->backend, store->ema_mirror);
+  for (int64_t i = 0; i < store->count; i++)
+    for (int k = 0; k < CO_BLOCKS; k++)
+      api->buffer_free(store->backend, store->entries[i].rows[k]);
   if (store->mirror_cast) api->release(store->backend, store->mirror_cast);
   for (int i = 0; i < CO_MAX_SLOTS; i++)
     api->buffer_free(store->backend, store->slot[i]);
@@ -59,7 +63,7 @@ static co_status add_entry(co_store *store, const co_param_info *info) {
   if (!entry->info.name || !entry->info.layer) return CO_ERR_MEMORY;
   entry->home = (co_tensor_desc){store->real, CO_LAYOUT_ANY, info->shape};
   // Vectors have one sensible order; leaving them open would only invite reorders.
-  if (info->state || info->shape.rank <= 1) entry->home.layout = CO_LAYOUT_CANONICAL;
+  if (info->state || info->shape.rank <= 1 || info->rows) entry->home.layout = CO_LAYOUT_CANONICAL;
   store->count++;
   return CO_OK;
 }
@@ -88,6 +92,7 @@ static bool is_trained(const co_store_entry *entry) {
 static void place_entry(co_store *store, co_store_entry *entry, size_t *total) {
   if (entry->home.layout == CO_LAYOUT_ANY) entry->home.layout = CO_LAYOUT_CANONICAL;
   entry->bytes = store->backend->api->layout_bytes(store->backend, &entry->home);
+  if (entry->info.rows) return;
   entry->offset = *total;
   *total += align_up(entry->bytes, store->alignment);
 }
@@ -118,6 +123,9 @@ size_t co_store_bytes(co_store *store, bool training, int slots) {
   if (training) bytes += store->trained_bytes * (1 + (size_t)slots); // gradients, slots
   if (store->averaged) bytes += store->param_bytes;
   size_t mirrors = store->averaged ? 2 : 1;
+  for (int64_t i = 0; i < store->count; i++)
+    for (int k = 0; k < CO_BLOCKS; k++)
+      bytes += co_store_row_block(store, i, (co_block)k, training, slots);
   return bytes + (store->mirrored ? mirrors * store->param_bytes / 2 : 0);
 }
 
@@ -195,6 +203,11 @@ co_status co_store_allocate(co_store *store, bool training, int slots) {
   store->slots = training ? slots : 0;
   for (int i = 0; i < store->slots; i++)
     CO_RETURN_IF_FAILED(create_zeroed(store, store->trained_bytes, &store->slot[i]));
+  for (int64_t i = 0; i < store->count; i++)
+    for (int k = 0; k < CO_BLOCKS; k++) {
+      const size_t bytes = co_store_row_block(store, i, (co_block)k, training, slots);
+      if (bytes) CO_RETURN_IF_FAILED(create_zeroed(store, bytes, &store->entries[i].rows[k]));
+    }
   store->allocated = true;
   return create_mirror(store);
 }
@@ -203,8 +216,11 @@ int64_t co_store_elements(const co_store *store) {
   return (int64_t)(store->trained_bytes / co_dtype_size(store->real));
 }
 
-static void *entry_address(co_store *store, const co_store_entry *entry, co_block block) {
+void *co_store_address(const co_store *store, int64_t index, co_block block) {
+  const co_store_entry *entry = &store->entries[index];
   char *base = store->param;
+  if (entry->info.rows) return entry->rows[block];
+  if (block >= CO_BLOCK_STEPS) return NULL;
   if (block == CO_BLOCK_GRADIENT) base = store->gradient;
   if (block == CO_BLOCK_SLOT0) base = store->slot[0];
   if (block == CO_BLOCK_SLOT1) base = store->slot[1];
@@ -241,10 +257,13 @@ cleanup:
 static co_status transfer(co_store *store, int64_t index, co_block block, void *host, bool write) {
   co_store_entry *entry = &store->entries[index];
   co_backend *backend = store->backend;
-  char *address = entry_address(store, entry, block);
+  char *address = co_store_address(store, index, block);
   if (!address) return co_fail(CO_ERR_INTERNAL, "'%s' has no such block", entry->info.name);
   co_tensor_desc canonical = entry->home;
   canonical.layout = CO_LAYOUT_CANONICAL;
+  if (block == CO_BLOCK_STEPS)
+    canonical =
+        (co_tensor_desc){CO_I32, CO_LAYOUT_CANONICAL, co_shape_make(1, entry->info.shape.dim[0])};
   size_t bytes = co_tensor_bytes(&canonical);
   if (entry->home.layout == CO_LAYOUT_CANONICAL)
     return write ? backend->api->upload(backend, address, host, bytes)
@@ -265,6 +284,8 @@ cleanup:
 }
 
 co_status co_store_read(co_store *store, int64_t entry, co_block block, void *values) {
+  if (store->entries[entry].info.rows && block == CO_BLOCK_GRADIENT)
+    return co_store_read_row_gradient(store, entry, values);
   return transfer(store, entry, block, values, false);
 }
 
@@ -436,6 +457,12 @@ co_status co_store_initialize(co_store *store, uint64_t seed) {
     CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->gradient, store->trained_bytes));
   for (int i = 0; i < store->slots; i++)
     CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->slot[i], store->trained_bytes));
+  for (int64_t i = 0; i < store->count; i++)
+    for (int k = CO_BLOCK_GRADIENT; k < CO_BLOCKS; k++) {
+      void *block = store->entries[i].rows[k];
+      const size_t bytes = co_store_row_block(store, i, (co_block)k, true, store->slots);
+      if (block) CO_RETURN_IF_FAILED(api->fill_zero(store->backend, block, bytes));
+    }
   return CO_OK;
 }
 

@@ -20,6 +20,10 @@ typedef struct co_store_entry {
   co_param_info info;   // strings are the store's own
   co_tensor_desc home;  // layout is CO_LAYOUT_ANY until fixed
   size_t bytes, offset; // within the block, once allocated
+  // With info.rows instead of a place in the blocks: memory of its own by block, NULL where there is
+  // none, and the length of its list of gradients.
+  void *rows[CO_BLOCKS];
+  int64_t row_capacity;
 } co_store_entry;
 
 typedef struct co_store {
@@ -64,6 +68,15 @@ co_block co_store_result(const co_store *store);
 // After an update that wrote the parameters and, with them, the mirror.
 void co_store_note_update(co_store *store);
 size_t co_store_mirror_offset(const co_store *store, int64_t entry); // bytes
+// Makes room in the lists of gradients of tables with `rows` for the positions of the largest of
+// these effective batches. Before plans for training. CO_ERR_CONFIG where an operation reads such a
+// table in another way than by index.
+co_status co_store_reserve_rows(co_store *store, const co_graph *graph,
+                                const co_shape_class *classes, int64_t count);
+// Of one block of all tables with `rows`, once allocated.
+size_t co_store_row_bytes(const co_store *store, co_block block);
+// Where an entry lies in a block; NULL if it does not.
+void *co_store_address(const co_store *store, int64_t entry, co_block block);
 // Reals of the parameters that are trained, padding included: the length of flat updates.
 int64_t co_store_elements(const co_store *store);
 
@@ -71,7 +84,8 @@ bool co_store_is_trained(const co_store *store, int64_t entry); // has gradients
 
 // Which copy of an entry: CO_BLOCK_PARAM and CO_BLOCK_EMA mean state for state entries.
 // Canonical values on the host, converted to or from the store's layout; `count` must be the
-// canonical element count. `values` is float (`real` CO_F32) or double.
+// canonical element count. `values` is float (`real` CO_F32) or double; int32_t of CO_BLOCK_STEPS, of
+// which there is one a row. Of a table with `rows` the gradient is made from its list; it is not written.
 co_status co_store_read(co_store *store, int64_t entry, co_block block, void *values);
 co_status co_store_write(co_store *store, int64_t entry, co_block block, const void *values);
 // Initial values by each entry's initialiser, a pure function of (seed, name, canonical index);

@@ -104,18 +104,21 @@ co_status co_session_refit(co_session *t) {
 
 // ---- what the first one decided ----------------------------------------------------------------
 
-static co_status take_weight(co_session *t, const char *path, co_estimator *baseline) {
+static co_status take_weights(co_session *t, const char *path, co_estimator *baseline) {
   const co_shape shape = co_shape_make(1, (int64_t)1);
   co_model_arrays arrays = {.count = 0};
-  void *bytes;
+  void **bytes = co_arena_alloc(t->arena, (size_t)t->model->output_count, sizeof *bytes);
   char *group =
       co_arena_format(t->arena, "%s/%s", CO_MODEL_BASELINES_GROUP, baseline->class_->name);
-  if (!group) return CO_ERR_MEMORY;
+  if (!group || !bytes) return CO_ERR_MEMORY;
   co_status status = co_model_file_read_arrays(&arrays, t->arena, path, group);
-  if (status == CO_OK) status = co_estimator_add(baseline, 0, "blend", CO_F64, &shape, &bytes);
+  for (int64_t i = 0; status == CO_OK && i < t->model->output_count; i++)
+    status = co_estimator_add(baseline, i, "blend", CO_F64, &shape, &bytes[i]);
   for (int64_t i = 0; status == CO_OK && i < arrays.count; i++)
-    if (strcmp(arrays.items[i].name, "blend") == 0 && arrays.items[i].dtype == CO_F64)
-      memcpy(bytes, arrays.items[i].bytes, sizeof(double));
+    for (int64_t k = 0; k < t->model->output_count; k++)
+      if (strcmp(arrays.items[i].name, "blend") == 0 && arrays.items[i].dtype == CO_F64 &&
+          strcmp(arrays.items[i].feature, t->model->outputs[k].name) == 0)
+        memcpy(bytes[k], arrays.items[i].bytes, sizeof(double));
   co_free(t->ctx, arrays.items);
   return status;
 }
@@ -127,5 +130,5 @@ co_status co_session_take_decisions(co_session *t, co_estimator *blended) {
     co_fitted *decided = t->model->outputs[i].decided;
     if (decided) CO_RETURN_IF_FAILED(co_model_file_read_fitted(t->ctx, path, &decided, 1));
   }
-  return blended ? take_weight(t, path, blended) : CO_OK;
+  return blended ? take_weights(t, path, blended) : CO_OK;
 }

@@ -160,9 +160,9 @@ static const co_field section_fields[] = {
      "markov, item_knn), none, or a list.",
      NULL},
     {"blend", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
-     "A baseline of next items that a network's predictions are mixed with, by a weight that is "
-     "chosen on validation rows: weighted_frequency, personal_frequency, popularity, markov or "
-     "item_knn.",
+     "A baseline that a network's predictions are mixed with, by a weight of each output that is "
+     "chosen on validation rows: of next items weighted_frequency, say, of texts bag_of_words, of "
+     "purchases bg_nbd.",
      NULL},
     {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
     {"hyperopt", CO_FIELD_NODE, 0, "null", 0, 0, NULL,

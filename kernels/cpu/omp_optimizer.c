@@ -172,7 +172,8 @@ static co_status run_gradient_norm(co_cpu *cpu, co_prepared *prepared, void *con
   const float *g = in[0];
   const co_segment *segments = in[1];
   const int64_t count = segment_count(&desc->in[1]);
-  double *sum = out[0], *partial = workspace, total = 0;
+  const double *before = in[CO_GRADIENT_NORM_before];
+  double *sum = out[0], *partial = workspace, total = before ? *before : 0;
   int64_t blocks = 0;
   for (int64_t s = 0; s < count; s++)
     blocks += count_blocks(&segments[s]);

@@ -91,9 +91,10 @@ struct Gate {
   }
 };
 
+// `before`: what is added to the sum, or NULL.
 __global__ void gradient_norm(double *sum, double *partials, const float *g,
                               const co_segment *segments, int64_t count, int64_t elements,
-                              bool accumulate, Gate gate, unsigned *ticket) {
+                              bool accumulate, const double *before, Gate gate, unsigned *ticket) {
   double squares = 0;
   for_each_listed(segments, count, elements, [&](const Quad &q, const co_segment &) {
     Four four = read(g, q);
@@ -102,6 +103,7 @@ __global__ void gradient_norm(double *sum, double *partials, const float *g,
       squares += static_cast<double>(four.x[k]) * static_cast<double>(four.x[k]);
   });
   grid_sums<1>(partials, ticket, &squares, [&](int, double total) {
+    if (before) total += *before;
     *sum = accumulate ? *sum + total : total;
     gate.put(*sum);
   });
@@ -250,8 +252,8 @@ extern "C" cudaError_t co_cuda_gradient_norm(const co_cuda_call *call) {
   CO_LAUNCH(co::gradient_norm, blocks, co::block_threads, 0, call->stream,
             static_cast<double *>(call->out[0]), static_cast<double *>(call->workspace),
             static_cast<const float *>(call->in[0]), static_cast<const co_segment *>(call->in[1]),
-            co::segment_count(desc, 1), elements, co_cuda_accumulates(desc, 0), gate,
-            call->tickets);
+            co::segment_count(desc, 1), elements, co_cuda_accumulates(desc, 0),
+            static_cast<const double *>(call->in[CO_GRADIENT_NORM_before]), gate, call->tickets);
   return cudaGetLastError();
 }
 

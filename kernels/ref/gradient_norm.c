@@ -5,8 +5,9 @@ void CO_REF(gradient_norm)(const co_op_desc *desc, void *const *in, void *const 
   const real *g = in[0]; // (M)
   const co_segment *segment = in[1];
   int64_t segments = co_shape_count(&desc->in[1].shape) / (int64_t)sizeof(co_segment);
-  double *sum = out[0]; // (1)
-  double total = 0;
+  double *sum = out[0];         // (1)
+  const double *before = in[2]; // (1) or NULL
+  double total = before != NULL ? *before : 0;
   for (int64_t s = 0; s < segments; s++)
     for (int64_t i = segment[s].begin; i < segment[s].begin + segment[s].count; i++)
       total += (double)g[i] * (double)g[i];
@@ -26,6 +27,10 @@ co_status co_infer_gradient_norm(co_op_desc *desc) {
   if (!(desc->attr.clip_norm >= 0))
     return co_fail(CO_ERR_CONFIG, "the norm to clip to must not be negative");
   const co_shape one = co_shape_vector(1), two = co_shape_vector(2);
+  if (desc->has_in >> CO_GRADIENT_NORM_before & 1) {
+    CO_RETURN_IF_FAILED(co_check_dtype(desc, CO_GRADIENT_NORM_before, CO_F64));
+    CO_RETURN_IF_FAILED(co_check_shape(desc, CO_GRADIENT_NORM_before, &one));
+  }
   co_set_out(desc, 0, CO_F64, &one);
   co_set_out(desc, 1, CO_F64, &two);
   return CO_OK;

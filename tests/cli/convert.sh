@@ -15,7 +15,7 @@ export OMP_NUM_THREADS=1
 expect 0 import -O d.h5 --format idx --training-set i l --quiet
 
 expect 0 convert "$models/sequential.model.h5" -O m.h5 --output label --json
-json ok=true layers=10 input.column=null input.type=image target.column=label target.type=category
+json ok=true layers=10 inputs.0.column=null inputs.0.type=image targets.0.column=label targets.0.type=category
 grep -q '"left_out":\["layer ' out || fail 'what is left out is not told'
 expect 0 inspect m.h5 --json
 expect 0 evaluate -m m.h5 --dataset d.h5 --split train --json
@@ -32,6 +32,16 @@ expect 0 predict -m scaled.h5 --dataset d.h5 -O scaled.csv --quiet
 cmp -s any.csv scaled.csv && fail 'the scale does nothing'
 expect 0 export c -m scaled.h5 -O scaled.c --quiet
 expect 0 export onnx -m scaled.h5 -O scaled.onnx --quiet
+
+# Several inputs and outputs, by Keras' names or in their order.
+expect 0 convert "$models/several.model.h5" -O several.h5 --input first --input word=item --output yes=bought --json
+json inputs.0.column=first inputs.1.column=b inputs.2.column=item inputs.3.type=image targets.0.column=kind targets.2.column=bought
+expect 0 render-config -m several.h5
+grep -q 'size: 5' out || fail 'the rows of the table'
+refused 2 '--input c=x: the model has 4' -- convert "$models/several.model.h5" -O x.h5 --input c=x
+refused 2 'two columns are called' -- convert "$models/several.model.h5" -O x.h5 --output a
+expect 0 convert "$models/embedded.model.h5" -O embedded.h5 --quiet
+refused 4 'vector' -- predict -m embedded.h5 --dataset d.h5 -O x.csv
 
 # An archive is the same model.
 expect 0 convert "$models/sequential.model.keras" -O archive.h5 --output label --quiet

@@ -64,12 +64,14 @@ refused 2 'no output of the model' -- predict -m l --dataset d.h5 --top-k 3 -O x
 expect 0 import -O v.h5 "${log[@]}" --amount 'Quantity*Price' --cutoff 2011-06-01 --gap 2d --label-window 30d \
   --label repurchase --label-count purchases --label-amount spend
 echo '{input_features: [{select: "rfm.*"}], trainer: {max_epochs: 1}}' >rfm.yaml
-expect 0 train -c rfm.yaml --dataset v.h5 --run-dir v
+expect 0 train -c rfm.yaml --dataset v.h5 --run-dir v --set blend=bg_nbd
+grep -Eq 'blend purchases: (0\.[0-9]*|1) of bg_nbd' err || fail 'no weight of a blend was chosen'
 grep -q 'bg_nbd: r .* ± .*log-likelihood' err || fail "BG/NBD tells nothing of its fit"
 expect 0 evaluate -m v --dataset v.h5 --split test --json
 for baseline in bg_nbd pareto_nbd; do
   grep -Eq "\"$baseline\":\{\"repurchase\":\{.*\"purchases\":\{.*\"spend\":\{" out || fail "no $baseline beside the model"
 done
+grep -Eq '"network":\{"repurchase":\{.*"purchases":\{.*"spend":\{' out || fail "no network beside the blend"
 grep -Eq '"total_error":.*"decile_error":.*"deciles":\{.*"spend":\[\{"decile":1,"rows":.*"mean_target":' out ||
   fail "no calibration of what is spent"
 expect 0 inspect v --json
@@ -191,7 +193,9 @@ expect 0 predict -m blend --dataset n.h5 --split test -O blend.csv
 refused 3 'what a blend makes of its inputs cannot be told' -- predict -m blend --dataset n.h5 -O x.csv --reasons 1
 expect 0 report blend -O blend.html
 grep -q 'There are none here: what a blend makes' blend.html || fail 'why there are no effects'
-refused 3 'must be a baseline of next items' -- train -c "$presets/next-item-attention.yaml" \
+refused 3 'blend: must be a baseline' -- train -c "$presets/next-item-attention.yaml" \
+  --dataset n.h5 --run-dir x --set blend=nobody
+refused 3 'boosted_trees predicts nothing of such inputs' -- train -c "$presets/next-item-attention.yaml" \
   --dataset n.h5 --run-dir x --set blend=boosted_trees
 refused 3 'needs events' -- train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir x --set blend=markov
 expect 0 import -O o.h5 "${log[@]}" --next-item session --session-gap 10d --json

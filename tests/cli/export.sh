@@ -221,11 +221,16 @@ awk 'BEGIN {
 }' >opinions.csv
 echo '{input_features: [{name: note, type: text_sequence, encoder: {type: bag}}], trainer: {max_epochs: 1}}' >opinions.yaml
 expect 0 import -O opinions.h5 --target praise --type note=text --key id opinions.csv
-expect 0 train -c opinions.yaml --dataset opinions.h5 --run-dir opinions
+expect 0 train -c opinions.yaml --dataset opinions.h5 --run-dir opinions --set blend=bag_of_words
 for rows in opinions.h5 opinions.csv; do
   expect 0 evaluate -m opinions --dataset $rows --split test --json
+  grep -Eq '"praise":\{"log_loss":0\.0[0-9]*,"roc_auc":1,.*"network":\{' out || fail "a blend is not what its better part is: $(cat out)"
   grep -Eq '"bag_of_words":\{"praise":\{"log_loss":0\.0[0-9]*,"roc_auc":1,' out || fail "words in pairs, of $rows: $(cat out)"
 done
+expect 0 predict -m opinions --dataset opinions.h5 -O opinions_h5.csv
+expect 0 predict -m opinions --dataset opinions.csv -O opinions_csv.csv
+[ "$(sort opinions_h5.csv)" = "$(sort opinions_csv.csv)" ] || fail 'a blend scores raw texts otherwise'
+refused 5 'blended with bag_of_words' -- export c -m opinions -O opinions.c
 echo '{input_features: [{name: visits}], baselines: [bag_of_words]}' >wrong.yaml
 refused 3 'no input is a text' -- train -c wrong.yaml --target bought --schema schema.yaml --dataset t.csv --run-dir wrong
 refused 5 "feature 'note' cannot be exported to C" -- export c -m texts -O texts.c

@@ -480,6 +480,9 @@ hint 4 'it would be called train; to split one of them anew, name it: DIR/test -
 follow import -O p.h5 photos/test --split random:0.7,0.1,0.2
 hint 2 'width and height in pixels: --image-size 64x64' import -O q.h5 photos/test --image-size 64
 follow import -O q.h5 photos/test --image-size 64x64
+printf 'photo,t\nphotos/test/v/000.png,0\n,1\nphotos/test/v/001.png,1\n' >shown.csv
+hint 2 '--type COLUMN=image' import -O shown.h5 shown.csv --target t --fit pad
+follow import -O shown.h5 shown.csv --target t --fit pad --type photo=image -q
 hint 2 '--split random:0.7,0.1,0.2, --split stratified:0.7,0.1,0.2, or folders train' import -O u.h5 photos/test --split hash:a
 follow import -O u.h5 photos/test --split stratified:0.7,0.1,0.2
 hint 2 'import a folder of images first: cohort import --format images' train --target v --dataset photos/test

@@ -65,7 +65,7 @@ refused 2 '--force does not go' -- data show d.h5 --force
 refused 2 'one folder' -- import -O x.h5 --format images
 refused 2 'not understood' -- import -O x.h5 --image-size 64 photos
 refused 2 'not understood' -- import -O x.h5 --image-size 16x16 --fit tight photos
-refused 2 'option of images' -- import -O x.h5 --fit crop --target a table.csv
+refused 2 'option of images' -- import -O x.h5 --max-pixels 9 --target a table.csv
 refused 2 'an option of tables' -- import -O x.h5 --target a photos
 refused 2 'at random or stratified' -- import -O x.h5 --split hash:a photos
 refused 2 'not 2' -- import -O x.h5 --channels 2 photos

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: joins.sh COHORT CHECK_JSON. Several tables: joined as join(1) does, scored raw as the dataset
+# usage: joins.sh COHORT CHECK_JSON MAKE_IMAGES PRESETS. Several tables: joined as join(1) does, scored raw as the dataset
 # made of them, told of, and what is wrong with them.
 set -u
 cohort=$1
 check_json=$2
+make_images=$3
+presets=$4
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 export TMPDIR=$dir
@@ -274,4 +276,32 @@ refused 4 "when.csv:3: row 2, column 'start': 'soon' is no date" -- import -O y.
   --source campaigns=when.csv
 refused 2 '--samples needs --as-of COL' -- import -O y.h5 "${log[@]}" --samples calls.csv --target bought
 refused 3 'samples: there is no table' -- import -O y.h5 --schema <(sed 's/exists_in: answers/exists_in: nobody/' samples.yaml)
+
+# ---- images that a joined table names: profile, events and image from raw files
+mkdir -p photos/v photos/h
+"$make_images" photos/v 4 20 16
+"$make_images" photos/h 4 20 16
+awk -F, 'NR == 1 { print $0 ",photo"; next } { print $0 "," (NR == 5 ? "" : "photos/" (NR % 2 ? "v" : "h") "/00" NR % 4 ".png") }' \
+  campaigns.csv >shown.csv
+shown=("${log[@]}" --samples calls.csv --join shown.csv:campaign --as-of shown.start --target bought --seed 2
+  --type shown.photo=image)
+expect 0 import -O p.h5 "${shown[@]}" --image-size 12x8 --fit pad
+grep -q '^inputs .* 1 images$' out || fail 'images are told of'
+grep -q "column 'shown.photo': 1 rows have no image; they get a white one" err || fail 'rows without an image'
+expect 0 inspect p.h5
+grep -q 'photo  *image  *input  *(8, 12, 3) of shown' out || fail 'the column of images'
+expect 0 import -O p.h5 "${shown[@]}" --image-size 12x8 --fit pad
+grep -q 'up to date' out || fail 'equal images are up to date'
+expect 0 train -c "$presets/profile-events-image.yaml" --dataset p.h5 --run-dir shown "${options[@]}" --set trainer.max_epochs=1
+expect 0 predict -m shown --dataset p.h5 -O wanted.csv --force
+expect 0 predict -m shown --source calls=calls.csv --source shown=shown.csv --source events=log.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'raw rows with images score differently'
+refused 4 "table 'shown' has images, 'photo': it cannot travel" -- import -O y.h5 "${shown[@]}" --carry shown
+refused 4 "column 'bought': images are inputs" -- import -O y.h5 customers.csv --type bought=image --target bought
+cp photos/h/003.png photos/h/002.png
+refused 9 'was not made from these inputs' -- import -O p.h5 "${shown[@]}" --image-size 12x8 --fit pad
+head -c 90 photos/v/001.png >photos/h/002.png
+refused 4 'photos/h/002.png: ' -- import -O y.h5 "${shown[@]}"
+refused 4 'photos/h/002.png: ' -- predict -m shown --source calls=calls.csv --source shown=shown.csv --source events=log.csv \
+  -O y.csv
 exit $failed

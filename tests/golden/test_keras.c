@@ -8,7 +8,7 @@
 
 #define GOLDEN COHORT_TEST_SOURCE_DIR "/tests/golden/keras"
 #define OK(expression) assert_int_equal(expression, CO_OK)
-enum { MOST_FILES = 512 };
+enum { MOST_FILES = 512, MOST_PORTS = 8 };
 
 // ---- scores ------------------------------------------------------------------------------------
 
@@ -17,58 +17,85 @@ typedef struct numbers {
   float *values;
 } numbers;
 
-// The first dataset in a group.
-static bool read_first(co_h5 *file, const char *group, co_arena *arena, numbers *out) {
+// The datasets in a group, by name; how many.
+static int64_t read_group(co_h5 *file, const char *group, co_arena *arena, numbers *out) {
   char **names, path[512];
   int64_t count;
   co_h5_info info;
-  if (!co_h5_exists(file, group)) return false;
+  if (!co_h5_exists(file, group)) return 0;
   OK(co_h5_list(file, group, arena, &names, &count));
-  assert_int_equal(count, 1);
-  snprintf(path, sizeof path, "%s/%s", group, names[0]);
-  OK(co_h5_get_info(file, path, &info));
-  out->shape = info.shape;
-  out->values = co_arena_alloc(arena, (size_t)co_shape_count(&info.shape) + 1, sizeof(float));
-  OK(co_h5_read(file, path, CO_F32, &info.shape, out->values));
-  return true;
+  assert_in_range(count, 1, MOST_PORTS);
+  for (int64_t i = 0; i < count; i++) {
+    snprintf(path, sizeof path, "%s/%s", group, names[i]);
+    OK(co_h5_get_info(file, path, &info));
+    out[i].shape = info.shape;
+    out[i].values = co_arena_alloc(arena, (size_t)co_shape_count(&info.shape) + 1, sizeof(float));
+    OK(co_h5_read(file, path, CO_F32, &info.shape, out[i].values));
+  }
+  return count;
 }
 
-// A data set with one input: the rows as the model's column has them.
-static void write_rows(co_context *ctx, const co_column *column, const numbers *x) {
+// A data set of the inputs: the rows as the model's columns have them. One input is called as it likes.
+static void write_rows(co_context *ctx, const co_column *columns, const numbers *x,
+                       int64_t inputs) {
   co_dataset_writer *writer;
-  co_column stored = *column;
-  stored.name = "x";
-  const int64_t rows = x->shape.dim[0], count = co_shape_count(&x->shape);
-  uint8_t *bytes = co_alloc(ctx, (size_t)count);
-  assert_int_equal(co_shape_count(&column->shape) * rows, count);
-  for (int64_t i = 0; column->type == CO_COLUMN_IMAGE && i < count; i++)
-    bytes[i] = (uint8_t)x->values[i];
+  const int64_t rows = x->shape.dim[0];
   OK(co_dataset_writer_create(&writer, ctx, "rows.h5"));
-  OK(co_dataset_writer_column(writer, "e", &stored, rows));
-  OK(co_dataset_writer_rows(writer, rows,
-                            column->type == CO_COLUMN_IMAGE ? (void *)bytes : x->values));
+  for (int64_t k = 0; k < inputs; k++) {
+    co_column stored = columns[k];
+    const bool image = stored.type == CO_COLUMN_IMAGE;
+    const int64_t count = co_shape_count(&x[k].shape);
+    uint8_t *bytes = co_alloc(ctx, (size_t)count);
+    if (inputs == 1) stored.name = "x";
+    assert_int_equal(co_shape_count(&stored.shape) * rows, count);
+    for (int64_t i = 0; image && i < count; i++)
+      bytes[i] = (uint8_t)x[k].values[i];
+    OK(co_dataset_writer_column(writer, "e", &stored, rows));
+    OK(co_dataset_writer_rows(writer, rows, image ? (void *)bytes : x[k].values));
+    co_free(ctx, bytes);
+  }
   OK(co_dataset_writer_samples(writer, "e", rows, NULL, NULL, NULL));
   OK(co_dataset_writer_commit(writer, NULL));
   co_dataset_writer_free(writer);
-  co_free(ctx, bytes);
 }
 
 typedef struct comparison {
+  const co_column *targets;
   const numbers *wanted;
-  int64_t columns; // of the scores, from the back
+  int64_t outputs;
   double most;
 } comparison;
 
+// The i-th number of a target's score.
+static const float *score_of(const cohort_scores *scores, const co_column *target, int64_t i) {
+  char name[256];
+  if (target->type == CO_COLUMN_CATEGORY)
+    snprintf(name, sizeof name, "%s:%lld", target->name, (long long)i);
+  else if (target->type == CO_COLUMN_VECTOR)
+    snprintf(name, sizeof name, "%s_%lld", target->name, (long long)i);
+  else
+    snprintf(name, sizeof name, "%s%s", target->name,
+             target->type == CO_COLUMN_BINARY ? "_score" : "");
+  for (int64_t k = 0; k < scores->column_count; k++)
+    if (strcmp(scores->names[k], name) == 0) return scores->values[k];
+  fail_msg("no column '%s'", name);
+  return NULL;
+}
+
 static void compare(void *user, const cohort_scores *scores) {
   comparison *c = user;
-  const int64_t width = c->columns;
-  for (int64_t row = 0; row < scores->rows; row++)
+  for (int64_t k = 0; k < c->outputs; k++) {
+    const int64_t width = co_shape_count(&c->wanted[k].shape) / c->wanted[k].shape.dim[0];
     for (int64_t i = 0; i < width; i++) {
-      const float have = ((const float *)scores->values[scores->column_count - width + i])[row];
-      const double off =
-          fabs((double)have - (double)c->wanted->values[(scores->first + row) * width + i]);
-      c->most = off > c->most || isnan(off) ? off : c->most;
+      const float *values = score_of(scores, &c->targets[k], i);
+      for (int64_t row = 0; row < scores->rows; row++) {
+        const float have = values[row],
+                    want = c->wanted[k].values[(scores->first + row) * width + i];
+        const double off = fabs((double)have - (double)want);
+        c->most = off > c->most || isnan(off) ? off : c->most;
+      }
     }
+  }
 }
 
 // How far scores of a model are from those that are stored; -1 where none are.
@@ -77,22 +104,21 @@ static double difference(cohort_context *context, const char *model, const char 
   co_context *ctx = context->ctx;
   co_arena *arena;
   co_h5 *file;
-  numbers x, y;
+  numbers x[MOST_PORTS], y[MOST_PORTS];
   co_model_file opened;
   if (access(stored, R_OK) != 0) return -1;
   OK(co_arena_create(&arena, ctx));
   OK(co_h5_open(&file, ctx, stored, CO_ERR_DATA));
-  assert_true(read_first(file, "/inputs", arena, &x));
-  const bool predicted =
-      read_first(file, "/predictions", arena, &y); // outputs are what was learned
+  const int64_t inputs = read_group(file, "/inputs", arena, x),
+                predicted = read_group(file, "/predictions", arena, y); // outputs: what was learned
   co_h5_abandon(file);
   if (!predicted) {
     co_arena_free(arena);
     return -1;
   }
   OK(co_model_file_read(&opened, arena, model));
-  write_rows(ctx, &opened.schema.columns[0], &x);
-  comparison c = {.wanted = &y, .columns = co_shape_count(&y.shape) / y.shape.dim[0]};
+  write_rows(ctx, opened.schema.columns, x, inputs);
+  comparison c = {.targets = opened.schema.columns + inputs, .wanted = y, .outputs = predicted};
   cohort_result *result;
   const cohort_predict_options options = {
       .model = model, .dataset = "rows.h5", .device = device, .take = compare, .take_user = &c};
@@ -322,6 +348,37 @@ static void test_fixtures(void **state) {
   cohort_context_free(context);
 }
 
+// What no row of the table has is refused, by its row.
+static void test_wild_index(void **state) {
+  cohort_context *context;
+  co_arena *arena;
+  co_h5 *file;
+  co_model_file opened;
+  numbers x[MOST_PORTS];
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  OK(co_arena_create(&arena, context->ctx));
+  assert_int_equal(convert(context, GOLDEN "/embedded.model.h5"), 0);
+  OK(co_h5_open(&file, context->ctx, GOLDEN "/embedded.rows.h5", CO_ERR_DATA));
+  assert_int_equal(read_group(file, "/inputs", arena, x), 1);
+  co_h5_abandon(file);
+  OK(co_model_file_read(&opened, arena, "model.h5"));
+  static const float wild[] = {11, -1, 0.5f};
+  for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
+    cohort_result *result;
+    x->values[2 * 7 + 3] = wild[i];
+    write_rows(context->ctx, opened.schema.columns, x, 1);
+    const cohort_predict_options options = {
+        .model = "model.h5", .dataset = "rows.h5", .output = "wild.csv", .force = true};
+    assert_int_equal(cohort_predict(context, &options, &result), CO_ERR_DATA);
+    assert_non_null(strstr(cohort_result_json(result), "row 2: "));
+    assert_non_null(strstr(cohort_result_json(result), "no whole number from 0 to 10"));
+    cohort_result_free(result);
+  }
+  co_arena_free(arena);
+  cohort_context_free(context);
+}
+
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--table") == 0) {
     cohort_context *context;
@@ -336,7 +393,7 @@ int main(int argc, char **argv) {
     cohort_context_free(context);
     return leave_folder(&state) || !there;
   }
-  const struct CMUnitTest tests[] = {TRAINING_TEST(test_fixtures),
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_fixtures), TRAINING_TEST(test_wild_index),
                                      TRAINING_TEST(test_shared_files)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

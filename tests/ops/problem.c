@@ -290,6 +290,8 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->draws = (int64_t)number;
   else if (is(key, length, "groups"))
     attr->groups = (int64_t)number;
+  else if (is(key, length, "append"))
+    attr->append = (int64_t)number;
   else if (is(key, length, "clip_norm"))
     attr->clip_norm = number;
   else if (is(key, length, "clip_value"))
@@ -375,11 +377,11 @@ static void fill_segments(co_segment *segment, int64_t segments, int64_t count) 
   }
 }
 
-// Rows of the table, both ends among them.
+// Rows of the table (of none: of any), both ends among them.
 static void fill_index(ops_problem *p, int i, uint32_t purpose) {
   const co_tensor_desc *operand = &p->desc.in[i];
   const int table = p->desc.op == CO_OP_EMBEDDING ? i + 1 : ops_problem_input(p, "table");
-  uint64_t rows = (uint64_t)p->desc.in[table].shape.dim[0];
+  uint64_t rows = table < 0 ? INT32_MAX : (uint64_t)p->desc.in[table].shape.dim[0];
   for (int64_t k = 0; k < co_shape_count(&operand->shape); k++) {
     uint64_t row = co_random_bits(1, (uint64_t)k, 0, purpose) % rows;
     if (k < 2) row = k == 0 ? rows - 1 : 0;

@@ -224,6 +224,48 @@ static void tables_do_not_depend_on_threads(void **state) {
     }
 }
 
+static void run_sums(int threads, int32_t *unique, float *sums) {
+  co_backend *cpu = open_cpu(threads, NULL);
+  co_op_desc desc = {.op = CO_OP_SUM_ROWS, .has_in = 7, .has_out = 3};
+  const co_tensor_desc ids = {.dtype = CO_I32, .shape = co_shape_make(1, (int64_t)POSITIONS)};
+  desc.in[CO_SUM_ROWS_ids] = desc.out[CO_SUM_ROWS_unique] = ids;
+  desc.in[CO_SUM_ROWS_rows] = desc.out[CO_SUM_ROWS_sums] =
+      f32(CO_LAYOUT_CANONICAL, co_shape_make(2, (int64_t)POSITIONS, (int64_t)WIDTH));
+  desc.in[CO_SUM_ROWS_count] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, (int64_t)1)};
+  co_op_choice choice;
+  co_prepared *prepared;
+  assert_int_equal(cpu->api->query(cpu, &desc, &choice), CO_OK);
+  assert_string_equal(choice.implementation, "omp");
+  assert_int_equal(cpu->api->prepare(cpu, &desc, &prepared), CO_OK);
+  static int32_t list[POSITIONS];
+  static float rows[POSITIONS * WIDTH];
+  int32_t count = POSITIONS;
+  void *workspace = co_alloc(ctx, choice.workspace + 1);
+  assert_non_null(workspace);
+  for (int32_t i = 0; i < POSITIONS; i++)
+    list[i] = i % 4 == 1 ? 2 : i * 7919 % 3000;
+  for (int i = 0; i < POSITIONS * WIDTH; i++)
+    rows[i] = 1.0f / (float)(i % 997 + 3);
+  void *in[CO_OP_MAX_OPERANDS] = {list, rows, &count}, *out[CO_OP_MAX_OPERANDS] = {unique, sums};
+  assert_int_equal(cpu->api->run(cpu, prepared, in, out, workspace), CO_OK);
+  cpu->api->release(cpu, prepared);
+  co_free(ctx, workspace);
+  cpu->api->free(cpu);
+}
+
+static void sums_of_rows_do_not_depend_on_threads(void **state) {
+  (void)state;
+  static float one[POSITIONS * WIDTH], many[POSITIONS * WIDTH];
+  static int32_t of_one[POSITIONS], of_many[POSITIONS];
+  run_sums(1, of_one, one);
+  for (int threads = 2; threads < 8; threads += 2) {
+    run_sums(threads, of_many, many);
+    assert_memory_equal(one, many, sizeof one);
+    assert_memory_equal(of_one, of_many, sizeof of_one);
+  }
+}
+
 static void failing_allocations_leak_nothing(void **state) {
   (void)state;
   const int64_t live = co_alloc_get_stats(ctx).live_blocks;
@@ -278,6 +320,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(doubles_go_to_the_reference, set_up, tear_down),
       cmocka_unit_test_setup_teardown(sums_do_not_depend_on_threads, set_up, tear_down),
       cmocka_unit_test_setup_teardown(tables_do_not_depend_on_threads, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(sums_of_rows_do_not_depend_on_threads, set_up, tear_down),
       cmocka_unit_test_setup_teardown(failing_allocations_leak_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(limits_of_threads_are_refused, set_up, tear_down),
       cmocka_unit_test_setup_teardown(threads_do_not_depend_on_openmp_settings, set_up, tear_down),

@@ -370,6 +370,30 @@ static void test_infer(void **state) {
   embedding.in[1].shape.rank = 1;
   assert_int_equal(co_op_infer(&embedding), CO_ERR_CONFIG);
 
+  const co_tensor_desc one = {.dtype = CO_I32, .shape = co_shape_make(1, (int64_t)1)};
+  co_op_desc append = {.op = CO_OP_APPEND_ROWS, .has_in = 31};
+  append.in[CO_APPEND_ROWS_index] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(2, CO_DIM_N, (int64_t)7)};
+  append.in[CO_APPEND_ROWS_dy] = f32(co_shape_make(3, CO_DIM_N, (int64_t)7, (int64_t)4));
+  append.in[CO_APPEND_ROWS_ids] =
+      (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, (int64_t)70)};
+  append.in[CO_APPEND_ROWS_rows] = f32(co_shape_make(2, (int64_t)70, (int64_t)4));
+  append.in[CO_APPEND_ROWS_count] = one;
+  assert_int_equal(co_op_infer(&append), CO_OK);
+  assert_true(co_shape_equal(&append.out[CO_APPEND_ROWS_new_rows].shape,
+                             &append.in[CO_APPEND_ROWS_rows].shape));
+  append.in[CO_APPEND_ROWS_rows].shape.dim[1] = 5;
+  assert_int_equal(co_op_infer(&append), CO_ERR_CONFIG);
+
+  co_op_desc sum = {.op = CO_OP_SUM_ROWS, .has_in = 7};
+  sum.in[CO_SUM_ROWS_ids] = append.in[CO_APPEND_ROWS_ids];
+  sum.in[CO_SUM_ROWS_rows] = f32(co_shape_make(2, (int64_t)70, (int64_t)4));
+  sum.in[CO_SUM_ROWS_count] = one;
+  assert_int_equal(co_op_infer(&sum), CO_OK);
+  assert_int_equal(sum.out[CO_SUM_ROWS_unique].dtype, CO_I32);
+  sum.in[CO_SUM_ROWS_ids].shape.dim[0] = 71;
+  assert_int_equal(co_op_infer(&sum), CO_ERR_CONFIG);
+
   co_op_desc places = {.op = CO_OP_PIECEWISE_LINEAR, .has_in = 3};
   places.in[0] = f32(co_shape_make(2, CO_DIM_N, (int64_t)3));
   places.in[1] = f32(co_shape_make(1, (int64_t)12));

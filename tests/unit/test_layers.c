@@ -178,7 +178,7 @@ static void copies_stand_alone(void **state) {
 
 static void build(fixture *f, const char *layers, const co_named_value *known, int count) {
   co_value out;
-  const co_layer_list_options options = {"net", known, count, known->value};
+  const co_layer_list_options options = {"net", known, count, known->value, NULL, NULL};
   OK(co_layer_list_build(f->graph, parse(f, layers), "layers", &options, f->arena, &f->problems,
                          &out));
   OK(co_diagnostics_result(&f->problems));
@@ -277,7 +277,7 @@ static void shapes_that_do_not_fit_are_refused(void **state) {
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     char text[96];
     co_value out;
-    const co_layer_list_options options = {"net", &code, 1, code.value};
+    const co_layer_list_options options = {"net", &code, 1, code.value, NULL, NULL};
     snprintf(text, sizeof text, "[{Reshape: {target_shape: %s}}]", shapes[i]);
     OK(co_layer_list_build(f->graph, parse(f, text), "layers", &options, f->arena, &f->problems,
                            &out));
@@ -322,7 +322,7 @@ static void images_change_their_size(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char text[160];
     co_value out = CO_NO_VALUE;
-    const co_layer_list_options options = {"net", &image, 1, image.value};
+    const co_layer_list_options options = {"net", &image, 1, image.value, NULL, NULL};
     int64_t before = f->problems.count;
     snprintf(text, sizeof text, "[{%s, name: n%zu}]", cases[i].layer, i);
     OK(co_layer_list_build(f->graph, parse(f, text), "layers", &options, f->arena, &f->problems,

@@ -323,6 +323,58 @@ static void test_adam(void **state) {
   near_to(w, 2 - 0.1 * 4 / 5);
 }
 
+static void test_rows(void **state) {
+  (void)state;
+  // Lists: two entries, then three behind them.
+  int32_t index[3] = {4, 0, 4}, ids[6] = {7, 4, 9, 9, 9, 9}, count = 2, unique[6];
+  double dy[3] = {1, 2, 3}, rows[6] = {10, 20, -1, -1, -1, -1}, sums[6];
+  co_op_desc append = {.op = CO_OP_APPEND_ROWS, .attr = {.append = 1}};
+  operand(&append, true, CO_APPEND_ROWS_index, CO_I32, vector(3));
+  operand(&append, true, CO_APPEND_ROWS_dy, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)1));
+  operand(&append, true, CO_APPEND_ROWS_ids, CO_I32, vector(6));
+  operand(&append, true, CO_APPEND_ROWS_rows, CO_F64, co_shape_make(2, (int64_t)6, (int64_t)1));
+  operand(&append, true, CO_APPEND_ROWS_count, CO_I32, vector(1));
+  run(&append, (void *[CO_OP_MAX_OPERANDS]){index, dy, ids, rows, &count},
+      (void *[CO_OP_MAX_OPERANDS]){ids, rows, &count});
+  static const int32_t all[6] = {7, 4, 4, 0, 4, 9}, first[6] = {0, 4, -1, -1, 7, -1};
+  assert_int_equal(count, 5);
+  assert_memory_equal(ids, all, sizeof ids);
+  assert_true(rows[4] == 3 && rows[5] == -1);
+
+  co_op_desc sum = {.op = CO_OP_SUM_ROWS};
+  operand(&sum, true, CO_SUM_ROWS_ids, CO_I32, vector(6));
+  operand(&sum, true, CO_SUM_ROWS_rows, CO_F64, co_shape_make(2, (int64_t)6, (int64_t)1));
+  operand(&sum, true, CO_SUM_ROWS_count, CO_I32, vector(1));
+  run(&sum, (void *[CO_OP_MAX_OPERANDS]){ids, rows, &count},
+      (void *[CO_OP_MAX_OPERANDS]){unique, sums});
+  assert_memory_equal(unique, first, sizeof unique);
+  near_to(sums[0], 2);
+  near_to(sums[1], 20 + 1 + 3);
+  near_to(sums[2], 0);
+  near_to(sums[4], 10);
+
+  // A row's second update, of beta1 = 0.5 and beta2 = 0.75.
+  const co_step step = {.learning_rate = 0.1, .bias_correction1 = 100, .bias_correction2 = 100};
+  double w[3] = {1, 2, 3}, m[3] = {0, 0, 4}, v[3] = {0, 0, 8}, gate[2] = {1, 1}, g = 2;
+  int32_t steps[3] = {0, 0, 1}, id = 2;
+  co_op_desc adam = {.op = CO_OP_ADAM_ROWS,
+                     .attr = {.rate = 1, .beta1 = 0.5, .beta2 = 0.75, .epsilon = 1}};
+  for (int i = CO_ADAM_ROWS_w; i <= CO_ADAM_ROWS_v; i++)
+    operand(&adam, true, i, CO_F64, co_shape_make(2, (int64_t)3, (int64_t)1));
+  operand(&adam, true, CO_ADAM_ROWS_steps, CO_I32, vector(3));
+  operand(&adam, true, CO_ADAM_ROWS_ids, CO_I32, vector(1));
+  operand(&adam, true, CO_ADAM_ROWS_g, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)1));
+  operand(&adam, true, CO_ADAM_ROWS_step, CO_U8, vector((int64_t)sizeof step));
+  operand(&adam, true, CO_ADAM_ROWS_gate, CO_F64, vector(2));
+  run(&adam, (void *[CO_OP_MAX_OPERANDS]){w, m, v, steps, &id, &g, (void *)(uintptr_t)&step, gate},
+      (void *[CO_OP_MAX_OPERANDS]){w, m, v, steps});
+  near_to(w[1], 2);
+  near_to(m[2], 3);
+  near_to(v[2], 7);
+  near_to(w[2], 3 - 0.1 * (3 / (1 - 0.25)) / (sqrt(7 / (1 - 0.5625)) + 1));
+  assert_int_equal(steps[2], 2);
+}
+
 static void test_gate(void **state) {
   (void)state;
   co_segment segments[2] = {{.begin = 0, .count = 1}, {.begin = 2, .count = 2}};
@@ -424,6 +476,7 @@ int main(void) {
       cmocka_unit_test(test_sgd),
       cmocka_unit_test(test_rmsprop),
       cmocka_unit_test(test_adam),
+      cmocka_unit_test(test_rows),
       cmocka_unit_test(test_gate),
       cmocka_unit_test(test_ema),
       cmocka_unit_test(test_column_loss),

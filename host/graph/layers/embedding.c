@@ -5,7 +5,10 @@ typedef struct embedding_options {
   int64_t input_dim, output_dim;
   int initializer;
   bool zero_first;
+  int update;
 } embedding_options;
+
+static const char *const updates[] = {"dense", "rows", NULL};
 
 static const co_field fields[] = {
     {"input_dim", CO_FIELD_INT, offsetof(embedding_options, input_dim), NULL, 1, INT32_MAX, NULL,
@@ -16,6 +19,8 @@ static const co_field fields[] = {
      0, 0, co_initializer_words, CO_INITIALIZER_DOC, NULL},
     {"zero_first", CO_FIELD_BOOL, offsetof(embedding_options, zero_first), "false", 0, 0, NULL,
      "The first row starts as zeros.", NULL},
+    {"update", CO_FIELD_ENUM, offsetof(embedding_options, update), "dense", 0, 0, updates,
+     "rows: a step costs what the rows it reads do, however large the table (lazy Adam).", NULL},
     {.key = NULL}};
 
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
@@ -27,7 +32,8 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
                          .init = co_initializer_kind(embedding->initializer),
                          .fan_in = embedding->input_dim,
                          .fan_out = embedding->output_dim,
-                         .zero_first = embedding->zero_first};
+                         .zero_first = embedding->zero_first,
+                         .rows = embedding->update != 0};
   if (table.init == CO_INIT_FAN_IN_UNIFORM) table.fan_in = table.fan_out; // PyTorch's of a table
   CO_RETURN_IF_FAILED(co_graph_add_param(graph, "embeddings", &table, &operands[1]));
   return co_emit(graph, CO_OP_EMBEDDING, NULL, 2, operands, out);

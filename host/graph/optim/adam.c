@@ -91,6 +91,37 @@ static co_status emit_adamw(co_graph *graph, const void *options,
   return emit(graph, options, 1, operands);
 }
 
+static co_status emit_rows(co_graph *graph, const adam_options *adam, int32_t decoupled,
+                           const co_row_operands *operands) {
+  co_op_attr attr = {.clip_value = operands->clip_value,
+                     .rate = operands->rate,
+                     .beta1 = adam->beta1,
+                     .beta2 = adam->beta2,
+                     .epsilon = adam->epsilon,
+                     .weight_decay = adam->weight_decay * operands->decay,
+                     .decoupled = decoupled};
+  co_value in[CO_OP_MAX_OPERANDS] = {
+      [CO_ADAM_ROWS_w] = operands->w,       [CO_ADAM_ROWS_m] = operands->slot[0],
+      [CO_ADAM_ROWS_v] = operands->slot[1], [CO_ADAM_ROWS_steps] = operands->steps,
+      [CO_ADAM_ROWS_ids] = operands->ids,   [CO_ADAM_ROWS_g] = operands->g,
+      [CO_ADAM_ROWS_step] = operands->step, [CO_ADAM_ROWS_gate] = operands->gate};
+  co_value out[CO_OP_MAX_OPERANDS] = {[CO_ADAM_ROWS_new_w] = operands->w,
+                                      [CO_ADAM_ROWS_new_m] = operands->slot[0],
+                                      [CO_ADAM_ROWS_new_v] = operands->slot[1],
+                                      [CO_ADAM_ROWS_new_steps] = operands->steps};
+  return co_graph_add_op(graph, CO_OP_ADAM_ROWS, &attr, in, out);
+}
+
+static co_status emit_adam_rows(co_graph *graph, const void *options,
+                                const co_row_operands *operands) {
+  return emit_rows(graph, options, 0, operands);
+}
+
+static co_status emit_adamw_rows(co_graph *graph, const void *options,
+                                 const co_row_operands *operands) {
+  return emit_rows(graph, options, 1, operands);
+}
+
 static void betas(const void *options, double *beta1, double *beta2) {
   *beta1 = ((const adam_options *)options)->beta1;
   *beta2 = ((const adam_options *)options)->beta2;
@@ -103,6 +134,7 @@ const co_optimizer_class co_optimizer_adam = {.name = "adam",
                                               .options_size = sizeof(adam_options),
                                               .slots = slots,
                                               .emit = emit_adam,
+                                              .emit_rows = emit_adam_rows,
                                               .betas = betas};
 const co_optimizer_class co_optimizer_adamw = {.name = "adamw",
                                                .doc =
@@ -111,4 +143,5 @@ const co_optimizer_class co_optimizer_adamw = {.name = "adamw",
                                                .options_size = sizeof(adam_options),
                                                .slots = slots,
                                                .emit = emit_adamw,
+                                               .emit_rows = emit_adamw_rows,
                                                .betas = betas};

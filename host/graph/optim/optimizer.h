@@ -18,6 +18,13 @@ typedef struct co_update_operands {
   double clip_value; // largest size of an element of the gradient, 0 = off
 } co_update_operands;
 
+// The same of some rows of a table w (V, D): ids and g as SUM_ROWS gives them; steps CO_NO_VALUE where
+// there are no slots.
+typedef struct co_row_operands {
+  co_value w, slot[CO_MAX_SLOTS], steps, ids, g, step, gate;
+  double clip_value, rate, decay; // rate, decay: multipliers, as those of segments
+} co_row_operands;
+
 typedef struct co_optimizer_class {
   const char *name; // "adam"
   const char *doc;
@@ -25,6 +32,8 @@ typedef struct co_optimizer_class {
   size_t options_size;
   int (*slots)(const void *options); // state blocks needed, 0..CO_MAX_SLOTS
   co_status (*emit)(co_graph *graph, const void *options, const co_update_operands *operands);
+  // Updates rows alone: NULL, or CO_ERR_CONFIG with some options, where it cannot.
+  co_status (*emit_rows)(co_graph *graph, const void *options, const co_row_operands *operands);
   // Betas whose bias corrections the step scalars carry; 0, 0 where none.
   void (*betas)(const void *options, double *beta1, double *beta2);
 } co_optimizer_class;

@@ -37,6 +37,23 @@ static co_status emit(co_graph *graph, const void *options, const co_update_oper
   return co_graph_add_op(graph, CO_OP_SGD, &attr, in, out);
 }
 
+static co_status emit_rows(co_graph *graph, const void *options, const co_row_operands *operands) {
+  const sgd_options *sgd = options;
+  if (slots(options))
+    return co_fail(CO_ERR_CONFIG, "momentum moves every row at every step, which update: rows does "
+                                  "not; use sgd without momentum, or adam");
+  const co_op_attr attr = {.clip_value = operands->clip_value,
+                           .rate = operands->rate,
+                           .weight_decay = sgd->weight_decay * operands->decay};
+  co_value in[CO_OP_MAX_OPERANDS] = {[CO_SGD_ROWS_w] = operands->w,
+                                     [CO_SGD_ROWS_ids] = operands->ids,
+                                     [CO_SGD_ROWS_g] = operands->g,
+                                     [CO_SGD_ROWS_step] = operands->step,
+                                     [CO_SGD_ROWS_gate] = operands->gate};
+  co_value out[CO_OP_MAX_OPERANDS] = {[CO_SGD_ROWS_new_w] = operands->w};
+  return co_graph_add_op(graph, CO_OP_SGD_ROWS, &attr, in, out);
+}
+
 static void betas(const void *options, double *beta1, double *beta2) {
   (void)options;
   *beta1 = *beta2 = 0;
@@ -50,4 +67,5 @@ const co_optimizer_class co_optimizer_sgd = {
     .options_size = sizeof(sgd_options),
     .slots = slots,
     .emit = emit,
+    .emit_rows = emit_rows,
     .betas = betas};

@@ -21,7 +21,6 @@ typedef struct graph {
   keras_network *net;
   member *members;
   int64_t count;
-  bool has_input;
 } graph;
 
 static co_status damaged(const graph *g, const char *what) {
@@ -52,33 +51,42 @@ static co_status read_shape(const graph *g, const keras_layer *layer, const co_n
              : keras_refuse(layer, "its input is a scalar, or far too large");
 }
 
-// The value that stands for the model's input.
+// The name that is given to an input or output, by Keras' name or by its place; NULL = none.
+static const co_keras_name *given(const co_keras_name *names, int64_t count, const char *layer,
+                                  int64_t place) {
+  for (int64_t i = 0; i < count; i++)
+    if (names[i].layer ? strcmp(names[i].layer, layer) == 0 : i == place) return &names[i];
+  return NULL;
+}
+
+// The value that stands for an input of the model.
 static co_status add_input(graph *g, const keras_layer *layer, const char *name,
                            const co_node *shape, int64_t *out) {
   keras_network *net = g->net;
-  if (g->has_input) return keras_refuse(layer, "the model has several inputs; one is possible");
+  co_shape read;
+  if (net->input_count == CO_KERAS_MOST)
+    return keras_refuse(layer, "the model has more than %d inputs", (int)CO_KERAS_MOST);
   if (!shape)
     return keras_refuse(layer, "the shape of its input is unknown: the model was never built");
-  keras_value *value = co_arena_alloc(net->arena, 1, sizeof *value);
-  if (!value) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(read_shape(g, layer, shape, &value->shape));
-  value->item = value->other = -1;
-  net->values = value;
-  net->value_count = net->value_capacity = 1;
-  net->input = name;
-  g->has_input = true;
-  *out = 0;
+  CO_RETURN_IF_FAILED(read_shape(g, layer, shape, &read));
+  CO_RETURN_IF_FAILED(keras_add_input(net, &read, out));
+  const co_keras_name *wanted =
+      given(net->options->inputs, net->options->input_count, name, net->input_count);
+  keras_port *port = &net->inputs[net->input_count++];
+  *port = (keras_port){.layer = name, .value = *out, .any = !wanted};
+  port->name = wanted ? wanted->name : name;
+  port->scale = wanted ? wanted->scale : 0;
   const char *options;
-  if (net->scale != 0) {
+  if (port->scale != 0) {
     char number[32];
-    co_double_print(net->scale, number, sizeof number);
+    co_double_print(port->scale, number, sizeof number);
     if (!(options = co_arena_format(net->arena, "\"scale\": %s", number))) return CO_ERR_MEMORY;
     CO_RETURN_IF_FAILED(keras_emit(net, layer, "_scale", "Rescaling", options, out, 1, out));
   }
-  if (value->shape.rank != 2) return CO_OK;
+  if (read.rank != 2) return CO_OK;
   // Rows and columns come as one vector.
-  options = co_arena_format(net->arena, "\"target_shape\": [%lld, %lld]",
-                            (long long)value->shape.dim[0], (long long)value->shape.dim[1]);
+  options = co_arena_format(net->arena, "\"target_shape\": [%lld, %lld]", (long long)read.dim[0],
+                            (long long)read.dim[1]);
   return options ? keras_emit(net, layer, "_rows", "Reshape", options, out, 1, out) : CO_ERR_MEMORY;
 }
 
@@ -92,11 +100,22 @@ static co_status input_layer(graph *g, keras_layer *layer, int64_t *out) {
   return add_input(g, layer, layer->name, shape, out);
 }
 
+static co_status add_output(graph *g, const char *name, int64_t value) {
+  keras_network *net = g->net;
+  if (net->output_count == CO_KERAS_MOST) return damaged(g, "too many outputs");
+  const co_keras_name *wanted =
+      given(net->options->outputs, net->options->output_count, name, net->output_count);
+  net->outputs[net->output_count++] =
+      (keras_port){.layer = name, .name = wanted ? wanted->name : name, .value = value};
+  return CO_OK;
+}
+
 // ---- Sequential --------------------------------------------------------------------------------
 
 static co_status build_sequential(graph *g, const co_node *built) {
   keras_network *net = g->net;
   int64_t value = -1;
+  const char *last = "";
   for (int64_t i = 0; i < g->count; i++) {
     keras_layer *layer = &g->members[i].layer;
     if (strcmp(layer->class_, "InputLayer") == 0) {
@@ -111,10 +130,9 @@ static co_status build_sequential(graph *g, const co_node *built) {
     }
     CO_RETURN_IF_FAILED(keras_map(net, layer, &value, 1, &value));
     net->layer_count++;
-    net->output_name = layer->name;
+    last = layer->name;
   }
-  net->output = value;
-  return CO_OK;
+  return add_output(g, last, value);
 }
 
 // ---- Functional --------------------------------------------------------------------------------
@@ -219,23 +237,24 @@ static co_status visit(graph *g, const tensor *wanted, int64_t *out) {
   return CO_OK;
 }
 
-// Of one input or output, Keras 3 may write the triple itself.
-static co_status only_tensor(const graph *g, const co_node *list, const char *what, tensor *out) {
+// Inputs first, in the order of the file. Of one input or output, Keras 3 may write the triple itself.
+static co_status visit_ports(graph *g, const co_node *list, bool outputs) {
   if (!list || list->kind != CO_NODE_LIST || !list->count)
     return damaged(g, "it lists no inputs or outputs");
-  if (list->items[0]->kind == CO_NODE_SCALAR) return read_tensor(g, list, out);
-  if (list->count == 1) return read_tensor(g, list->items[0], out);
-  return co_fail_at(CO_ERR_MODEL, g->net->file->path, 0, 0, "it has %lld %s; one is possible",
-                    (long long)list->count, what);
+  const bool one = list->items[0]->kind == CO_NODE_SCALAR;
+  for (int64_t i = 0; i < (one ? 1 : list->count); i++) {
+    tensor port;
+    int64_t value;
+    CO_RETURN_IF_FAILED(read_tensor(g, one ? list : list->items[i], &port));
+    CO_RETURN_IF_FAILED(visit(g, &port, &value));
+    if (outputs) CO_RETURN_IF_FAILED(add_output(g, port.layer, value));
+  }
+  return CO_OK;
 }
 
 static co_status build_functional(graph *g, const co_node *config) {
-  tensor input, output;
-  CO_RETURN_IF_FAILED(only_tensor(g, co_node_get(config, "input_layers"), "inputs", &input));
-  CO_RETURN_IF_FAILED(only_tensor(g, co_node_get(config, "output_layers"), "outputs", &output));
-  CO_RETURN_IF_FAILED(visit(g, &output, &g->net->output));
-  g->net->output_name = output.layer;
-  return CO_OK;
+  CO_RETURN_IF_FAILED(visit_ports(g, co_node_get(config, "input_layers"), false));
+  return visit_ports(g, co_node_get(config, "output_layers"), true);
 }
 
 // ---- both --------------------------------------------------------------------------------------

@@ -10,10 +10,18 @@
 #include "host/core/context.h"
 #include "host/core/schema.h"
 
+enum { CO_KERAS_MOST = 64 }; // inputs, and outputs
+
+typedef struct co_keras_name {
+  const char *layer; // of Keras; NULL = by its place
+  const char *name;  // of the column
+  double scale; // of an input: what its values are multiplied with first; 0 = they are as they are
+} co_keras_name;
+
+// What inputs are read from, and what outputs are called; those not named are called as Keras' layers.
 typedef struct co_keras_options {
-  const char *column; // that the input is read from; NULL = called as Keras' input
-  double scale;       // what its values are multiplied with first; 0 = they are taken as they are
-  const char *output; // what the output is called; NULL = as Keras' last layer
+  const co_keras_name *inputs, *outputs;
+  int64_t input_count, output_count;
 } co_keras_options;
 
 typedef struct co_keras_weight {
@@ -26,7 +34,7 @@ typedef struct co_keras_weight {
 typedef struct co_keras_model {
   const char *version; // of Keras, as the file says; "1" where it says nothing
   const char *config;  // JSON
-  co_schema schema;    // the input, then the target
+  co_schema schema;    // the inputs, then the targets
   int64_t layer_count; // of Keras'
   const co_keras_weight *weights;
   int64_t weight_count;

@@ -7,7 +7,7 @@
 #include "host/core/h5.h"
 #include "host/persist/keras/keras.h"
 
-enum { KERAS_MOST_LAYERS = 4096, KERAS_MOST_INPUTS = 64 };
+enum { KERAS_MOST_LAYERS = 4096, KERAS_MOST_INPUTS = CO_KERAS_MOST };
 
 // ---- file.c ------------------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ typedef struct keras_item { // a layer of Cohort
 } keras_item;
 
 typedef struct keras_value {
-  int64_t item;   // that gives it; -1 = the input
+  int64_t item;   // that gives it; below 0: -1 - the input's number
   co_shape shape; // without the batch, as Keras has it
   bool row;       // (T, C) is held as an image of one row, (1, T, C)
   int64_t other;  // the same value held the other way, -1 = none yet
@@ -107,19 +107,28 @@ typedef struct keras_item_weight {
   const float *values;
 } keras_item_weight;
 
+typedef struct keras_port { // an input or output of the model
+  const char *layer;        // its name
+  const char *name;         // of the column
+  int64_t value;
+  double scale; // of an input: what its values are multiplied with first, 0 = they are not
+  int64_t
+      indices; // of an input: its values are numbers of that many rows of a table, 0 = they are numbers
+  bool any; // of an input: whatever it is called
+} keras_port;
+
 typedef struct keras_network {
   keras_file *file;
   co_arena *arena;
+  const co_keras_options *options;
+  keras_port inputs[CO_KERAS_MOST], outputs[CO_KERAS_MOST];
+  int64_t input_count, output_count;
   keras_item *items;
   keras_value *values;
   keras_item_weight *weights;
   const char **left_out;
   int64_t item_count, item_capacity, value_count, value_capacity, weight_count, weight_capacity,
       left_out_count, left_out_capacity, layer_count;
-  const char *input; // its name
-  double scale;      // what its values are multiplied with first, 0 = they are not
-  int64_t output;    // the value
-  const char *output_name;
 } keras_network;
 
 // An item `options` (JSON without braces) called as the layer, with `suffix` behind where it makes several.
@@ -130,6 +139,8 @@ co_status keras_emit(keras_network *net, const keras_layer *layer, const char *s
 co_status keras_add_weight(keras_network *net, const keras_layer *layer, const char *name,
                            const co_shape *shape, const float *values); // of the last item
 co_status keras_leave_out(keras_network *net, const keras_layer *layer, const char *what);
+// A value that an input gives.
+co_status keras_add_input(keras_network *net, const co_shape *shape, int64_t *out);
 // A value held as an image, or as Keras has it.
 co_status keras_as_image(keras_network *net, const keras_layer *layer, int64_t value, int64_t *out);
 co_status keras_as_is(keras_network *net, const keras_layer *layer, int64_t value, int64_t *out);
@@ -167,6 +178,6 @@ co_status keras_map(keras_network *net, keras_layer *layer, const int64_t *in, i
 // graph.c: goes through the layers in the order of their calls.
 co_status keras_build(keras_network *net);
 // finish.c: the network as config, schema and named weights.
-co_status keras_finish(keras_network *net, const co_keras_options *options, co_keras_model *out);
+co_status keras_finish(keras_network *net, co_keras_model *out);
 
 #endif

@@ -35,13 +35,30 @@ static co_status softmax(keras_network *net, keras_layer *layer, const keras_cal
   return CO_OK;
 }
 
+// min(relu(x), most) = relu(x) - relu(x - most)
+static co_status bounded(keras_network *net, const keras_layer *layer, int64_t x, double most,
+                         int64_t *out) {
+  int64_t parts[2], over;
+  CO_RETURN_IF_FAILED(keras_emit(net, layer, "_over", "Rescaling",
+                                 format_number(net->arena, "\"scale\": 1.0, \"offset\": %s", -most),
+                                 &x, 1, &over));
+  CO_RETURN_IF_FAILED(keras_emit(net, layer, "_rest", "ReLU", NULL, &over, 1, &over));
+  CO_RETURN_IF_FAILED(
+      keras_emit(net, layer, "_minus", "Rescaling", "\"scale\": -1.0", &over, 1, &parts[1]));
+  CO_RETURN_IF_FAILED(keras_emit(net, layer, "_relu", "ReLU", NULL, &x, 1, &parts[0]));
+  return keras_emit(net, layer, "", "Add", NULL, parts, 2, out);
+}
+
 static co_status relu(keras_network *net, keras_layer *layer, const keras_call *call,
                       int64_t *out) {
-  double slope, threshold;
+  double slope, threshold, most;
   CO_RETURN_IF_FAILED(keras_double(layer, "negative_slope", NULL, 0, &slope));
+  CO_RETURN_IF_FAILED(keras_double(layer, "max_value", NULL, 0, &most));
   CO_RETURN_IF_FAILED(keras_double(layer, "threshold", "theta", 0, &threshold));
   if (threshold != 0) return keras_refuse(layer, "there is no threshold: %g", threshold);
-  CO_RETURN_IF_FAILED(keras_rest(layer)); // max_value
+  CO_RETURN_IF_FAILED(keras_rest(layer));
+  if (most != 0 && slope != 0) return keras_refuse(layer, "there is no max_value beside a slope");
+  if (most != 0) return bounded(net, layer, call->in[0], most, out);
   if (slope == 0) return keras_emit(net, layer, "", "ReLU", NULL, call->in, 1, out);
   return keras_emit(net, layer, "", "LeakyReLU",
                     format_number(net->arena, "\"negative_slope\": %s", slope), call->in, 1, out);
@@ -219,12 +236,43 @@ static co_status group_normalization(keras_network *net, keras_layer *layer, con
   return take_or(net, layer, "beta", center, 0, &shape);
 }
 
+// ---- tables ------------------------------------------------------------------------------------
+
+static co_status embedding(keras_network *net, keras_layer *layer, const keras_call *call,
+                           int64_t *out) {
+  int64_t rows, width;
+  double dropout;
+  float *values;
+  CO_RETURN_IF_FAILED(keras_int(layer, "input_dim", NULL, 0, &rows));
+  CO_RETURN_IF_FAILED(keras_int(layer, "output_dim", NULL, 0, &width));
+  CO_RETURN_IF_FAILED(keras_double(layer, "dropout", NULL, 0, &dropout)); // of whole words, Keras 1
+  CO_RETURN_IF_FAILED(keras_rest(layer));                                 // mask_zero
+  if (dropout != 0) CO_RETURN_IF_FAILED(keras_leave_out(net, layer, "dropout of words"));
+  if (net->values[call->in[0]].item >= 0)
+    return keras_refuse(layer, "it reads what another layer gives; an input is possible");
+  int64_t *indices = &net->inputs[-1 - net->values[call->in[0]].item].indices;
+  if (!*indices || rows < *indices) *indices = rows;
+  const co_shape table = co_shape_make(2, rows, width);
+  const int64_t count = co_shape_count(keras_shape(net, call->in[0]));
+  CO_RETURN_IF_FAILED(
+      keras_emit(net, layer, "", "Embedding",
+                 co_arena_format(net->arena, "\"input_dim\": %lld, \"output_dim\": %lld",
+                                 (long long)rows, (long long)width),
+                 call->in, 1, out));
+  keras_set_shape(net, *out, co_shape_make(2, count, width));
+  CO_RETURN_IF_FAILED(keras_take(layer, "embeddings", &table, &values));
+  return keras_add_weight(net, layer, "embeddings", &table, values);
+}
+
 // ---- shapes ------------------------------------------------------------------------------------
 
 static co_status flatten(keras_network *net, keras_layer *layer, const keras_call *call,
                          int64_t *out) {
   CO_RETURN_IF_FAILED(keras_channels_last(layer));
   CO_RETURN_IF_FAILED(keras_rest(layer));
+  *out = call->in[0];
+  if (keras_shape(net, *out)->rank == 1)
+    return CO_OK; // as it is: an Embedding may read an input behind it
   CO_RETURN_IF_FAILED(keras_emit(net, layer, "", "Flatten", NULL, call->in, 1, out));
   keras_set_shape(net, *out, co_shape_make(1, co_shape_count(keras_shape(net, call->in[0]))));
   net->values[*out].row = false;
@@ -379,6 +427,7 @@ static const keras_mapping mappings[] = {{"Activation", activation},
                                          {"BatchNormalization", batch_normalization},
                                          {"LayerNormalization", layer_normalization},
                                          {"GroupNormalization", group_normalization},
+                                         {"Embedding", embedding},
                                          {"Flatten", flatten},
                                          {"Reshape", reshape},
                                          {"RepeatVector", repeat_vector},

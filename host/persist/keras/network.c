@@ -74,6 +74,15 @@ co_status keras_emit(keras_network *net, const keras_layer *layer, const char *s
   return CO_OK;
 }
 
+co_status keras_add_input(keras_network *net, const co_shape *shape, int64_t *out) {
+  CO_RETURN_IF_FAILED(grow(net, (void **)&net->values, &net->value_capacity, net->value_count,
+                           sizeof *net->values));
+  net->values[net->value_count] =
+      (keras_value){.item = -1 - net->input_count, .shape = *shape, .other = -1};
+  *out = net->value_count++;
+  return CO_OK;
+}
+
 co_status keras_add_weight(keras_network *net, const keras_layer *layer, const char *name,
                            const co_shape *shape, const float *values) {
   if (layer->call) return CO_OK; // those of the first

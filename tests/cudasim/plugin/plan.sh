@@ -30,11 +30,9 @@ check_count() {
   counted=$((counted + 1))
   [ "$2" = "$wanted" ] || fail "$2 launches in a training step instead of $wanted: $1"
 }
-# Convolutions: the engine taken, with tensor cores, of which cuDNN has none for one channel a group.
-# Where no cuDNN is installed, none is named.
+# Convolutions: the engine taken, with tensor cores. Where no cuDNN is installed, none is named.
 check_engines() {
-  awk '/^plan: /{inside = 1; next} /^$/{inside = 0} inside && /  cudnn/ && $1 !~ /depthwise/' \
-    out >convolutions
+  awk '/^plan: /{inside = 1; next} /^$/{inside = 0} inside && /  cudnn/' out >convolutions
   # The doubles always are.
   grep -q ' engine ' convolutions || [ -n "${COHORT_SIM_CONV_WORKSPACE:-}" ] || return 0
   grep -v '[ ;] engine [0-9]*, [0-9]* of [0-9]*, tensor cores, [0-9.]* MiB$' convolutions &&

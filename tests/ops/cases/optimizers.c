@@ -18,6 +18,8 @@ static void adjust_gradient(ops_problem *p) {
   if (ops_problem_has_flag(p, "nan")) g[last] = (double)NAN;
   for (int64_t i = 0; ops_problem_has_flag(p, "zero") && i <= last; i++)
     g[i] = 0;
+  const int before = ops_problem_input(p, "before");
+  if (before >= 0) *(double *)p->in[before] = 2.5;
 }
 
 static const char *const norm_cases[] = {
@@ -33,6 +35,8 @@ static const char *const norm_cases[] = {
     "g=33 segments=2 gate zero clip_norm=1",
     "g=100003 segments=1 gate infinite clip_norm=1",
     "g=17 segments=1 gate nan clip_norm=1",
+    "g=1000 segments=3 before=1",
+    "g=17 segments=1 gate before=1 clip_norm=1", // clips
     OPS_SWEEP,
     "g=15 segments=1",
     "g=16 segments=1",
