@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "models/encoder_class.h"
+
 typedef struct graph_options {
   const char *type;
   const co_node *layers;
@@ -43,7 +45,7 @@ typedef struct embedding_options {
   const char *type;
   int64_t embedding_size;
   double dropout;
-  int update; // index into updates
+  int update; // of co_embedding_update_words
 } embedding_options;
 
 typedef struct piecewise_options {
@@ -56,46 +58,6 @@ typedef struct periodic_options {
   int64_t embedding_size, frequencies;
   double sigma;
 } periodic_options;
-
-// Of what goes through a sequence: codes are embedded first.
-typedef struct sequence_options {
-  int64_t embedding_size;
-  double embedding_dropout;
-  int update;
-} sequence_options;
-
-typedef struct transformer_options {
-  const char *type;
-  int64_t units, layers, num_heads, feed_forward, relative_positions;
-  double dropout;
-  sequence_options of;
-} transformer_options;
-
-typedef struct rnn_options {
-  const char *type;
-  int cell_type;
-  int64_t units, layers;
-  bool bidirectional;
-  double dropout;
-  sequence_options of;
-} rnn_options;
-
-typedef struct parallel_options {
-  const char *type;
-  const co_node *kernel_sizes;
-  int64_t filters;
-  double dropout;
-  sequence_options of;
-} parallel_options;
-
-typedef struct bag_options {
-  const char *type;
-  int pooling;
-  sequence_options of;
-} bag_options;
-
-#define TYPE_FIELD(options)                                                                        \
-  { "type", CO_FIELD_STRING, offsetof(options, type), "null", 0, 0, NULL, "Which encoder.", NULL }
 
 static const co_field graph_fields[] = {TYPE_FIELD(graph_options),
                                         {"layers", CO_FIELD_NODE, offsetof(graph_options, layers),
@@ -154,10 +116,6 @@ static const co_field mlp_fields[] = {TYPE_FIELD(mlp_options),
                                        "0.0", 0, 0.999, NULL, "Rate after each layer.", NULL},
                                       {.key = NULL}};
 
-static const char *const updates[] = {"dense", "rows", NULL};
-#define UPDATE_DOC                                                                                 \
-  "rows: a step costs what the rows it reads do, however large the table (lazy Adam)."
-
 static const co_field embedding_fields[] = {
     TYPE_FIELD(embedding_options),
     {"embedding_size", CO_FIELD_INT, offsetof(embedding_options, embedding_size), "0", 0, 4096,
@@ -166,8 +124,8 @@ static const co_field embedding_fields[] = {
      NULL},
     {"dropout", CO_FIELD_DOUBLE, offsetof(embedding_options, dropout), "0.0", 0, 0.999, NULL,
      "Rate after the embedding.", NULL},
-    {"update", CO_FIELD_ENUM, offsetof(embedding_options, update), "dense", 0, 0, updates,
-     UPDATE_DOC, NULL},
+    {"update", CO_FIELD_ENUM, offsetof(embedding_options, update), "dense", 0, 0,
+     co_embedding_update_words, CO_EMBEDDING_UPDATE_DOC, NULL},
     {.key = NULL}};
 
 static const co_field piecewise_fields[] = {TYPE_FIELD(piecewise_options),
@@ -186,91 +144,11 @@ static const co_field periodic_fields[] = {
      "Deviation of the frequencies at first: how fine what can be told apart is.", NULL},
     {.key = NULL}};
 
-#define SEQUENCE_FIELDS(options)                                                                   \
-  {"embedding_size",                                                                               \
-   CO_FIELD_INT,                                                                                   \
-   offsetof(options, of.embedding_size),                                                           \
-   "0",                                                                                            \
-   0,                                                                                              \
-   4096,                                                                                           \
-   NULL,                                                                                           \
-   "Of words: numbers for each; 0: 64.",                                                           \
-   NULL},                                                                                          \
-      {"embedding_dropout",                                                                        \
-       CO_FIELD_DOUBLE,                                                                            \
-       offsetof(options, of.embedding_dropout),                                                    \
-       "0.0",                                                                                      \
-       0,                                                                                          \
-       0.999,                                                                                      \
-       NULL,                                                                                       \
-       "Of words: rate after the embedding.",                                                      \
-       NULL},                                                                                      \
-  {                                                                                                \
-    "embedding_update", CO_FIELD_ENUM, offsetof(options, of.update), "dense", 0, 0, updates,       \
-        "Of words: " UPDATE_DOC, NULL                                                              \
-  }
-
-static const char *const cell_types[] = {"lstm", "gru", "rnn", NULL};
-
-static const co_field rnn_fields[] = {
-    TYPE_FIELD(rnn_options),
-    SEQUENCE_FIELDS(rnn_options),
-    {"cell_type", CO_FIELD_ENUM, offsetof(rnn_options, cell_type), "lstm", 0, 0, cell_types,
-     "What goes through the events.", NULL},
-    {"units", CO_FIELD_INT, offsetof(rnn_options, units), "32", 1, 1 << 20, NULL,
-     "Features that come out: the state after the last event; bidirectional: as many each way.",
-     NULL},
-    {"layers", CO_FIELD_INT, offsetof(rnn_options, layers), "1", 1, 64, NULL,
-     "Recurrent layers, each over the states of the one below.", NULL},
-    {"bidirectional", CO_FIELD_BOOL, offsetof(rnn_options, bidirectional), "false", 0, 0, NULL,
-     "Through the events forwards and backwards.", NULL},
-    {"dropout", CO_FIELD_DOUBLE, offsetof(rnn_options, dropout), "0.0", 0, 0.999, NULL,
-     "Rate between layers, and after the last state.", NULL},
-    {.key = NULL}};
-
-static const co_field transformer_fields[] = {
-    TYPE_FIELD(transformer_options),
-    SEQUENCE_FIELDS(transformer_options),
-    {"units", CO_FIELD_INT, offsetof(transformer_options, units), "64", 1, 1 << 16, NULL,
-     "Features of each event, and those that come out.", NULL},
-    {"layers", CO_FIELD_INT, offsetof(transformer_options, layers), "2", 1, 64, NULL,
-     "Blocks of attention and dense layers.", NULL},
-    {"num_heads", CO_FIELD_INT, offsetof(transformer_options, num_heads), "2", 1, 1024, NULL,
-     "Attentions side by side; units must be a multiple.", NULL},
-    {"feed_forward", CO_FIELD_INT, offsetof(transformer_options, feed_forward), "0", 0, 1 << 20,
-     NULL, "Units of the wide dense layer of a block; 0: four times units.", NULL},
-    {"relative_positions", CO_FIELD_INT, offsetof(transformer_options, relative_positions), "32", 0,
-     1 << 20, NULL, "Distances between events that have a bias of their own.", NULL},
-    {"dropout", CO_FIELD_DOUBLE, offsetof(transformer_options, dropout), "0.0", 0, 0.999, NULL,
-     "Rate after attention, and after the dense layers.", NULL},
-    {.key = NULL}};
-
-static const co_field parallel_fields[] = {
-    TYPE_FIELD(parallel_options),
-    SEQUENCE_FIELDS(parallel_options),
-    {"kernel_sizes", CO_FIELD_NODE, offsetof(parallel_options, kernel_sizes), "null", 0, 0, NULL,
-     "List: events that the convolutions side by side see at once. Default [2, 3, 4, 5].", NULL},
-    {"filters", CO_FIELD_INT, offsetof(parallel_options, filters), "32", 1, 1 << 20, NULL,
-     "Features of each, of which the largest over all events come out.", NULL},
-    {"dropout", CO_FIELD_DOUBLE, offsetof(parallel_options, dropout), "0.0", 0, 0.999, NULL,
-     "Rate after them.", NULL},
-    {.key = NULL}};
-
-static const char *const bag_poolings[] = {"mean", "sum", "max", NULL};
-
-static const co_field bag_fields[] = {TYPE_FIELD(bag_options),
-                                      SEQUENCE_FIELDS(bag_options),
-                                      {"pooling", CO_FIELD_ENUM, offsetof(bag_options, pooling),
-                                       "mean", 0, 0, bag_poolings,
-                                       "What comes out of the events, whatever their order.", NULL},
-                                      {.key = NULL}};
-
 static const co_field passthrough_fields[] = {TYPE_FIELD(graph_options), {.key = NULL}};
 
-// Reads a list of positive integers; absent = `fallback`. Returns the count, -1 after a problem.
-static int read_sizes(const co_node *node, const char *path, const char *key,
-                      const int64_t *fallback, int fallback_count, int64_t *out, int most,
-                      co_diagnostics *problems) {
+int co_encoder_read_sizes(const co_node *node, const char *path, const char *key,
+                          const int64_t *fallback, int fallback_count, int64_t *out, int most,
+                          co_diagnostics *problems) {
   if (!node || node->kind == CO_NODE_NULL) {
     memcpy(out, fallback, (size_t)fallback_count * sizeof *out);
     return fallback_count;
@@ -299,7 +177,8 @@ static void expand_cnn(co_text *text, const void *options, const co_encoder_inpu
   const cnn_options *cnn = options;
   static const int64_t fallback[] = {32, 64};
   int64_t filters[16];
-  int stages = read_sizes(cnn->filters, path, "filters", fallback, 2, filters, 16, problems);
+  int stages =
+      co_encoder_read_sizes(cnn->filters, path, "filters", fallback, 2, filters, 16, problems);
   co_text_printf(text, "[");
   for (int stage = 0; stage < stages; stage++) {
     for (int64_t i = 0; i < cnn->convolutions; i++) {
@@ -353,7 +232,8 @@ static void expand_resnet(co_text *text, const void *options, const co_encoder_i
   int64_t filters[16];
   int number = 0;
   (void)input;
-  int stages = read_sizes(o->filters, path, "filters", fallback, 4, filters, 16, problems);
+  int stages =
+      co_encoder_read_sizes(o->filters, path, "filters", fallback, 4, filters, 16, problems);
   if (stages < 0) return;
   co_text_printf(text, "[");
   add_residual_convolution(text, filters[0], 3, 1, NULL);
@@ -384,7 +264,8 @@ static void expand_decoder(co_text *text, const void *options, const co_encoder_
   const decoder_options *o = options;
   const int64_t *image = input->image;
   int64_t filters[16];
-  int stages = read_sizes(o->filters, path, "filters", fallback, 2, filters, 16, problems);
+  int stages =
+      co_encoder_read_sizes(o->filters, path, "filters", fallback, 2, filters, 16, problems);
   if (stages < 0) return;
   if (!image[0] || image[0] >> stages << stages != image[0] ||
       image[1] >> stages << stages != image[1]) {
@@ -418,7 +299,7 @@ static void expand_mlp(co_text *text, const void *options, const co_encoder_inpu
   const mlp_options *mlp = options;
   static const int64_t fallback[] = {64};
   int64_t sizes[16];
-  int count = read_sizes(mlp->sizes, path, "sizes", fallback, 1, sizes, 16, problems);
+  int count = co_encoder_read_sizes(mlp->sizes, path, "sizes", fallback, 1, sizes, 16, problems);
   co_text_printf(text, "[Flatten");
   for (int i = 0; i < count; i++) {
     co_text_printf(text, ", {Dense: {units: %lld, activation: relu}}", (long long)sizes[i]);
@@ -436,7 +317,7 @@ static int64_t embedding_width(const co_encoder_input *input) {
   return half < 16 ? half : 16;
 }
 
-static const char *update_text(int update) {
+const char *co_encoder_update_text(int update) {
   return update ? ", update: rows" : "";
 }
 
@@ -449,8 +330,8 @@ static void expand_embedding(co_text *text, const void *options, const co_encode
   co_text_printf(text,
                  "[{Embedding: {input_dim: %lld, output_dim: %lld, embeddings_initializer: "
                  "fan_in_uniform, zero_first: true%s}}%s",
-                 (long long)input->rows, (long long)width, update_text(embedding->update),
-                 input->each ? "" : ", Flatten");
+                 (long long)input->rows, (long long)width,
+                 co_encoder_update_text(embedding->update), input->each ? "" : ", Flatten");
   if (embedding->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", embedding->dropout);
   co_text_printf(text, "]");
 }
@@ -478,178 +359,88 @@ static void expand_periodic(co_text *text, const void *options, const co_encoder
       (long long)periodic->frequencies, (long long)periodic->embedding_size, periodic->sigma);
 }
 
-// Begins the list of layers; returns the name of what they go through.
-static const char *begin_sequence(co_text *text, const sequence_options *options,
-                                  const co_encoder_input *input) {
-  co_text_printf(text, "[");
-  if (!input->rows) return "events";
-  co_text_printf(
-      text,
-      "{Embedding: {input_dim: %lld, output_dim: %lld, embeddings_initializer: "
-      "fan_in_uniform, zero_first: true%s}%s}, ",
-      (long long)input->rows, (long long)(options->embedding_size ? options->embedding_size : 64),
-      update_text(options->update), options->embedding_dropout > 0 ? "" : ", name: embedded");
-  if (options->embedding_dropout > 0)
-    co_text_printf(text, "{Dropout: %.17g, name: embedded}, ", options->embedding_dropout);
-  return "embedded";
-}
+// graph needs no expansion.
+static const co_encoder_class graph = {
+    .name = "graph",
+    .doc = "Layers written out, with Keras names.",
+    .fields = graph_fields,
+    .options_size = sizeof(graph_options),
+};
+static const co_encoder_class stacked_cnn = {
+    .name = "stacked_cnn",
+    .doc = "Stages of convolutions, each halving the image, then a dense layer.",
+    .fields = cnn_fields,
+    .options_size = sizeof(cnn_options),
+    .expand = expand_cnn};
+static const co_encoder_class resnet = {
+    .name = "resnet",
+    .doc = "Residual blocks of convolutions (He et al. 2016), then the mean of each channel.",
+    .fields = resnet_fields,
+    .options_size = sizeof(resnet_options),
+    .expand = expand_resnet};
+static const co_encoder_class stacked_cnn_decoder = {
+    .name = "stacked_cnn_decoder",
+    .doc = "Of a decoder: a dense layer, then stages of convolutions, each doubling the image.",
+    .fields = decoder_fields,
+    .options_size = sizeof(decoder_options),
+    .expand = expand_decoder};
+static const co_encoder_class mlp = {.name = "mlp",
+                                     .doc = "Dense layers.",
+                                     .fields = mlp_fields,
+                                     .options_size = sizeof(mlp_options),
+                                     .expand = expand_mlp};
+static const co_encoder_class embedding = {.name = "embedding",
+                                           .doc = "A learned row of numbers per category.",
+                                           .fields = embedding_fields,
+                                           .options_size = sizeof(embedding_options),
+                                           .codes = true,
+                                           .expand = expand_embedding};
+static const co_encoder_class piecewise_linear = {
+    .name = "piecewise_linear",
+    .doc = "A dense layer of its own for each number, over its bins: for preprocessing: {encoding: "
+           "piecewise_linear}.",
+    .fields = piecewise_fields,
+    .options_size = sizeof(piecewise_options),
+    .bins = true,
+    .expand = expand_piecewise};
+static const co_encoder_class periodic = {.name = "periodic",
+                                          .doc = "A dense layer of its own for each number, over "
+                                                 "its sines and cosines by trained frequencies.",
+                                          .fields = periodic_fields,
+                                          .options_size = sizeof(periodic_options),
+                                          .expand = expand_periodic};
+static const co_encoder_class passthrough = {.name = "passthrough",
+                                             .doc = "The values as they are.",
+                                             .fields = passthrough_fields,
+                                             .options_size = sizeof(graph_options),
+                                             .expand = expand_passthrough};
 
-static void expand_rnn(co_text *text, const void *options, const co_encoder_input *input,
-                       const char *path, co_diagnostics *problems) {
-  static const char *const layers[] = {"LSTM", "GRU", "SimpleRNN"}; // as cell_types
-  const rnn_options *rnn = options;
-  const char *layer = layers[rnn->cell_type], *events = begin_sequence(text, &rnn->of, input);
-  (void)path;
-  (void)problems;
-  for (long long i = 0; i < rnn->layers; i++) {
-    const bool last = i + 1 == rnn->layers;
-    if (rnn->bidirectional)
-      co_text_printf(text, "{Bidirectional: {layer: %s, ", layer);
-    else
-      co_text_printf(text, "{%s: {", layer);
-    co_text_printf(text, "units: %lld, return_sequences: %s}", (long long)rnn->units,
-                   last ? "false" : "true");
-    if (i)
-      co_text_printf(text, ", inputs: [below%lld, lengths]", i);
-    else
-      co_text_printf(text, ", inputs: [%s, lengths]", events);
-    // What the layer above reads has a name.
-    if (!last && rnn->dropout <= 0) co_text_printf(text, ", name: below%lld", i + 1);
-    co_text_printf(text, "}%s", last ? "" : ", ");
-    if (rnn->dropout <= 0) continue;
-    if (last)
-      co_text_printf(text, ", {Dropout: %.17g}", rnn->dropout);
-    else
-      co_text_printf(text, "{Dropout: %.17g, name: below%lld}, ", rnn->dropout, i + 1);
-  }
-  co_text_printf(text, "]");
-}
-
-// Pre-norm blocks (Xiong et al. 2020): attention, then two dense layers on each event, both added to
-// what came in.
-static void expand_transformer(co_text *text, const void *options, const co_encoder_input *input,
-                               const char *path, co_diagnostics *problems) {
-  const transformer_options *o = options;
-  if (o->units % o->num_heads != 0) {
-    co_diagnostics_add(problems, CO_ERR_CONFIG, NULL, 0, 0, NULL,
-                       "%s: units (%lld) must be a multiple of num_heads (%lld)", path,
-                       (long long)o->units, (long long)o->num_heads);
-    return;
-  }
-  const long long units = o->units, wide = o->feed_forward ? o->feed_forward : 4 * units;
-  char dropout[64] = "";
-  if (o->dropout > 0) snprintf(dropout, sizeof dropout, "{Dropout: %.17g", o->dropout);
-  (void)begin_sequence(text, &o->of, input);
-  co_text_printf(text, "{Dense: %lld, name: input0}, ", units);
-  for (long long i = 0; i < o->layers; i++) {
-    co_text_printf(text,
-                   "{LayerNormalization: {}, name: norm%lld}, "
-                   "{MultiHeadAttention: {num_heads: %lld, key_dim: %lld, use_causal_mask: true, "
-                   "relative_positions: %lld}, inputs: [norm%lld, lengths], name: attention%lld}, ",
-                   i, (long long)o->num_heads, units / o->num_heads,
-                   (long long)o->relative_positions, i, i);
-    if (*dropout) co_text_printf(text, "%s, name: attended%lld}, ", dropout, i);
-    co_text_printf(text, "{Add: {}, inputs: [input%lld, %s%lld], name: middle%lld}, ", i,
-                   *dropout ? "attended" : "attention", i, i);
-    co_text_printf(text,
-                   "LayerNormalization, {Dense: {units: %lld, activation: relu}}, "
-                   "{Dense: %lld, name: dense%lld}, ",
-                   wide, units, i);
-    if (*dropout) co_text_printf(text, "%s, name: dropped%lld}, ", dropout, i);
-    co_text_printf(text, "{Add: {}, inputs: [middle%lld, %s%lld], name: input%lld}, ", i,
-                   *dropout ? "dropped" : "dense", i, i + 1);
-  }
-  co_text_printf(text, "{LayerNormalization: {}, name: output}, "
-                       "{GlobalPooling1D: last, inputs: [output, lengths]}]");
-}
-
-typedef struct encoder {
-  const char *name, *doc;
-  const co_field *fields;
-  size_t options_size;
-  bool codes, bins, events; // what it takes alone
-  void (*expand)(co_text *text, const void *options, const co_encoder_input *input,
-                 const char *path, co_diagnostics *problems);
-} encoder;
-
-// Kim 2014: convolutions of several widths, the largest of each feature over time.
-static void expand_parallel(co_text *text, const void *options, const co_encoder_input *input,
-                            const char *path, co_diagnostics *problems) {
-  static const int64_t fallback[] = {2, 3, 4, 5};
-  const parallel_options *o = options;
-  int64_t sizes[16];
-  int count = read_sizes(o->kernel_sizes, path, "kernel_sizes", fallback, 4, sizes, 16, problems);
-  if (count < 0) return;
-  const char *events = begin_sequence(text, &o->of, input);
-  for (int i = 0; i < count; i++)
-    co_text_printf(
-        text,
-        "{Conv1D: {filters: %lld, kernel_size: %lld, activation: relu}, inputs: [%s, "
-        "lengths], name: seen%d}, {GlobalPooling1D: max, inputs: [seen%d, lengths], name: "
-        "most%d}, ",
-        (long long)o->filters, (long long)sizes[i], events, i, i, i);
-  co_text_printf(text, count > 1 ? "{Concatenate: {}, inputs: [" : "{Flatten: {}, inputs: [");
-  for (int i = 0; i < count; i++)
-    co_text_printf(text, "%smost%d", i ? ", " : "", i);
-  co_text_printf(text, "]}");
-  if (o->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", o->dropout);
-  co_text_printf(text, "]");
-}
-
-static void expand_bag(co_text *text, const void *options, const co_encoder_input *input,
-                       const char *path, co_diagnostics *problems) {
-  const bag_options *o = options;
-  (void)path;
-  (void)problems;
-  const char *events = begin_sequence(text, &o->of, input);
-  co_text_printf(text, "{GlobalPooling1D: %s, inputs: [%s, lengths]}]", bag_poolings[o->pooling],
-                 events);
-}
-
-// graph comes first: it needs no expansion.
-static const encoder encoders[] = {
-    {"graph", "Layers written out, with Keras names.", graph_fields, sizeof(graph_options),
-     .expand = NULL},
-    {"stacked_cnn", "Stages of convolutions, each halving the image, then a dense layer.",
-     cnn_fields, sizeof(cnn_options), .expand = expand_cnn},
-    {"resnet", "Residual blocks of convolutions (He et al. 2016), then the mean of each channel.",
-     resnet_fields, sizeof(resnet_options), .expand = expand_resnet},
-    {"stacked_cnn_decoder",
-     "Of a decoder: a dense layer, then stages of convolutions, each doubling the image.",
-     decoder_fields, sizeof(decoder_options), .expand = expand_decoder},
-    {"mlp", "Dense layers.", mlp_fields, sizeof(mlp_options), .expand = expand_mlp},
-    {"embedding", "A learned row of numbers per category.", embedding_fields,
-     sizeof(embedding_options), .codes = true, .expand = expand_embedding},
-    {"piecewise_linear",
-     "A dense layer of its own for each number, over its bins: for preprocessing: {encoding: "
-     "piecewise_linear}.",
-     piecewise_fields, sizeof(piecewise_options), .bins = true, .expand = expand_piecewise},
-    {"periodic",
-     "A dense layer of its own for each number, over its sines and cosines by trained frequencies.",
-     periodic_fields, sizeof(periodic_options), .expand = expand_periodic},
-    {"rnn", "Recurrent layers over events, to the state after the last.", rnn_fields,
-     sizeof(rnn_options), .events = true, .expand = expand_rnn},
-    {"transformer", "Causal attention over events, to the features of the last.",
-     transformer_fields, sizeof(transformer_options), .events = true, .expand = expand_transformer},
-    {"parallel_cnn", "Convolutions of several widths over a sequence, side by side; their maxima.",
-     parallel_fields, sizeof(parallel_options), .events = true, .expand = expand_parallel},
-    {"bag", "Events of a sequence without their order: their mean, sum or maximum.", bag_fields,
-     sizeof(bag_options), .events = true, .expand = expand_bag},
-    {"passthrough", "The values as they are.", passthrough_fields, sizeof(graph_options),
-     .expand = expand_passthrough}};
+static const co_encoder_class *const encoders[] = {&graph,
+                                                   &stacked_cnn,
+                                                   &resnet,
+                                                   &stacked_cnn_decoder,
+                                                   &mlp,
+                                                   &embedding,
+                                                   &piecewise_linear,
+                                                   &periodic,
+                                                   &co_encoder_rnn,
+                                                   &co_encoder_transformer,
+                                                   &co_encoder_parallel_cnn,
+                                                   &co_encoder_bag,
+                                                   &passthrough};
 enum { ENCODER_COUNT = sizeof encoders / sizeof *encoders };
 
 bool co_encoder_describe(int i, const char **name, const char **doc, const co_field **fields) {
   if (i < 0 || i >= ENCODER_COUNT) return false;
-  *name = encoders[i].name;
-  *doc = encoders[i].doc;
-  *fields = encoders[i].fields;
+  *name = encoders[i]->name;
+  *doc = encoders[i]->doc;
+  *fields = encoders[i]->fields;
   return true;
 }
 
-static const encoder *find_encoder(const char *name) {
+static const co_encoder_class *find_encoder(const char *name) {
   for (int i = 0; i < ENCODER_COUNT; i++)
-    if (strcmp(encoders[i].name, name) == 0) return &encoders[i];
+    if (strcmp(encoders[i]->name, name) == 0) return encoders[i];
   return NULL;
 }
 
@@ -662,7 +453,7 @@ static void relocate(co_node *node, const co_node *to) {
     relocate(node->items[i], to);
 }
 
-static co_status expand(const co_node **layers, const encoder *found, const void *options,
+static co_status expand(const co_node **layers, const co_encoder_class *found, const void *options,
                         const co_encoder_input *input, const char *path, co_arena *arena,
                         co_diagnostics *problems) {
   co_text text;
@@ -685,11 +476,11 @@ co_status co_encoder_expand(const co_node **layers, const co_node *encoder_node,
   const char *name = input->fallback;
   const co_node *type_node = encoder_node ? co_node_get(encoder_node, "type") : NULL;
   if (type_node && type_node->kind == CO_NODE_SCALAR) name = type_node->text;
-  const encoder *found = find_encoder(name);
+  const co_encoder_class *found = find_encoder(name);
   if (!found) {
     const char *names[ENCODER_COUNT];
     for (int i = 0; i < ENCODER_COUNT; i++)
-      names[i] = encoders[i].name;
+      names[i] = encoders[i]->name;
     const char *near = co_nearest(name, names, ENCODER_COUNT);
     return co_node_problem(problems, type_node, "`cohort help encoders` lists them",
                            "%s.type: unknown encoder '%s'%s%s%s", path, name,

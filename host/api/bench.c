@@ -391,7 +391,8 @@ static co_status measure(bench *b) {
   co_load_look(&begun);
   const co_log_level level = co_context_set_level(b->context->ctx, CO_LOG_WARN);
   if (level < CO_LOG_WARN) co_context_set_level(b->context->ctx, level);
-  co_status status = co_session_close(b->session, measure_session(b));
+  co_status status = measure_session(b);
+  status = co_session_close(b->session, status);
   co_context_set_level(b->context->ctx, level);
   CO_RETURN_IF_FAILED(status);
   CO_RETURN_IF_FAILED(measure_sizes(b));

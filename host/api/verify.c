@@ -441,10 +441,15 @@ static co_status make_differences(co_parity *p) {
 // What its training froze has no gradients to compare.
 static co_status apply_groups(co_parity *p) {
   co_trainer_settings settings;
-  CO_RETURN_IF_FAILED(co_settings_parse_trainer(&settings, p->file.config, p->arena, &p->problems));
-  CO_RETURN_IF_FAILED(
-      co_param_groups_apply(p->model->network, &settings.param_groups, &p->problems));
-  return co_diagnostics_result(&p->problems);
+  co_diagnostics problems;
+  co_diagnostics_init(&problems, p->ctx);
+  co_status status = co_settings_parse_trainer(&settings, p->file.config, p->arena, &problems);
+  if (status == CO_OK)
+    status = co_param_groups_apply(p->model->network, &settings.param_groups, &problems);
+  if (status == CO_ERR_CONFIG || (status == CO_OK && problems.count))
+    status = co_fail_at(CO_ERR_MODEL, p->path, 0, 0, "the trainer section it stores is damaged");
+  co_diagnostics_free(&problems);
+  return status;
 }
 
 static co_status verify(co_parity *p) {

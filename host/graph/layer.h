@@ -47,6 +47,9 @@ extern const char *const co_initializer_words[]; // "zeros", "glorot_uniform", â
 #define CO_INITIALIZER_DOC                                                                         \
   "zeros, ones, {glorot, he, lecun}_{uniform, normal}, orthogonal, uniform, normal: as Keras; "    \
   "fan_in_uniform: within 1 / sqrt(fan_in), as PyTorch."
+extern const char *const co_embedding_update_words[]; // "dense", "rows"
+#define CO_EMBEDDING_UPDATE_DOC                                                                    \
+  "rows: a step costs what the rows it reads do, however large the table (lazy Adam)."
 co_init_kind co_initializer_kind(int word); // index into co_initializer_words
 // Emits one operation with one output.
 co_status co_emit(co_graph *graph, co_op op, const co_op_attr *attr, int count, const co_value *in,

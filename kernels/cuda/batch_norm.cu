@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batch normalisation: sums by channel, then element by element with a few numbers a channel, which
 // lie at the start of the workspace. With a pool behind it, neither the normalised image nor the
-// gradient of it is written: windows and pixels are gone through as in pool.cu, to the same bits.
+// gradient of it is written: windows and pixels are gone through as in pool.cu, to the same bits (in
+// bf16 without the roundings between).
 // Vectors: column_sums normalize_batch pool_batch batch_norm_dx batch_norm_inference
 // Vectors: batch_norm_inference_dx
 #include "kernels/cuda/launch.h"

@@ -133,7 +133,7 @@ static void test_losses(void **state) {
       {"mean_square_error", "did you mean 'mean_squared_error'?"},
       {"bce", "did you mean 'binary_cross_entropy'?"},
       {"BCEWithLogits", "did you mean 'binary_cross_entropy'?"},
-      {"triplet", "known: softmax_cross_entropy, binary_cross_entropy, mean_sq"},
+      {"triplet", "known: softmax_cross_entropy, sampled_softmax, binary_cross_entropy, mean_sq"},
       {"hinge", "does not fit the category target"},
       {"binary_cross_entropy", "does not fit the category target"},
       {"mean_squared_error", "does not fit the category target"}};

@@ -8,7 +8,7 @@ typedef struct embedding_options {
   int update;
 } embedding_options;
 
-static const char *const updates[] = {"dense", "rows", NULL};
+const char *const co_embedding_update_words[] = {"dense", "rows", NULL};
 
 static const co_field fields[] = {
     {"input_dim", CO_FIELD_INT, offsetof(embedding_options, input_dim), NULL, 1, INT32_MAX, NULL,
@@ -19,8 +19,8 @@ static const co_field fields[] = {
      0, 0, co_initializer_words, CO_INITIALIZER_DOC, NULL},
     {"zero_first", CO_FIELD_BOOL, offsetof(embedding_options, zero_first), "false", 0, 0, NULL,
      "The first row starts as zeros.", NULL},
-    {"update", CO_FIELD_ENUM, offsetof(embedding_options, update), "dense", 0, 0, updates,
-     "rows: a step costs what the rows it reads do, however large the table (lazy Adam).", NULL},
+    {"update", CO_FIELD_ENUM, offsetof(embedding_options, update), "dense", 0, 0,
+     co_embedding_update_words, CO_EMBEDDING_UPDATE_DOC, NULL},
     {.key = NULL}};
 
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
