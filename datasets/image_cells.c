@@ -13,7 +13,7 @@
 static char *path_of(const co_image_cells *c, co_context *ctx, const char *name) {
   const char *table = co_rows_file(c->table);
   const char *slash = strstr(table, "://") ? NULL : strrchr(table, '/');
-  if (*name == '/' || !slash) return co_strdup(ctx, name);
+  if (!slash) return co_path_join(ctx, ".", name); // "-" is a file, too
   char *folder = co_strdup(ctx, table), *path = NULL;
   if (folder) {
     folder[slash - table + (slash == table)] = '\0';
@@ -28,7 +28,6 @@ typedef struct cell_work {
   co_context *ctx;
   const char *const *names;
   co_image_look *looks;
-  uint64_t *hashes;
   uint8_t *rows;
 } cell_work;
 typedef co_status cell_function(const cell_work *w, int64_t i, const uint8_t *bytes, size_t length);
@@ -62,19 +61,25 @@ static co_status work_on(const cell_work *w, cell_function *work, int64_t i) {
   return status;
 }
 
-// Of several errors the first cell's counts.
+// Of several errors the first cell's counts: what comes after one that failed is left out.
 static co_status each_cell(const cell_work *w, cell_function *work, int64_t count) {
+  const volatile int *stop = w->cells->stop;
   co_error first = {.status = CO_OK};
   int64_t failed = count;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(co_context_threads(w->ctx))
   for (int64_t i = 0; i < count; i++) {
-    if (work_on(w, work, i) == CO_OK) continue;
+    int64_t before;
+#pragma omp atomic read
+    before = failed;
+    if (i > before || (stop && *stop) || work_on(w, work, i) == CO_OK) continue;
 #pragma omp critical(co_image_cells)
     if (i < failed) {
+#pragma omp atomic write
       failed = i;
       co_error_copy(&first);
     }
   }
+  if (stop && *stop) return co_fail(CO_INTERRUPTED, "stopped; no output was written");
   return failed == count ? CO_OK : co_error_raise(&first);
 }
 
@@ -82,7 +87,7 @@ static co_status each_cell(const cell_work *w, cell_function *work, int64_t coun
 
 static co_status look_at(const cell_work *w, int64_t i, const uint8_t *bytes, size_t length) {
   w->looks[i].name = w->names[i];
-  w->hashes[i] = co_hash64(0, bytes, length);
+  w->cells->hashes[i] = co_hash64(0, bytes, length);
   return co_image_measure(&w->looks[i].info, bytes, length, CO_IMAGE_MOST_PIXELS);
 }
 
@@ -91,7 +96,7 @@ static void take_digest(const cell_work *w, int64_t count, char digest[65]) {
   co_sha256_init(&hash);
   for (int64_t i = 0; i < count; i++) {
     co_sha256_update(&hash, w->names[i], strlen(w->names[i]) + 1);
-    co_sha256_update(&hash, &w->hashes[i], sizeof w->hashes[i]);
+    co_sha256_update(&hash, &w->cells->hashes[i], sizeof *w->cells->hashes);
   }
   co_sha256_final(&hash, digest);
 }
@@ -104,22 +109,28 @@ co_status co_image_cells_look(co_image_cells *cells, co_context *ctx, const char
   const cell_work w = {.cells = cells,
                        .ctx = ctx,
                        .names = names,
-                       .looks = co_alloc(ctx, (size_t)count * sizeof *w.looks),
-                       .hashes = co_alloc(ctx, (size_t)count * sizeof *w.hashes)};
-  co_status status = w.looks && w.hashes ? each_cell(&w, look_at, count) : CO_ERR_MEMORY;
+                       .looks = co_alloc(ctx, (size_t)count * sizeof *w.looks)};
+  co_status status = w.looks ? each_cell(&w, look_at, count) : CO_ERR_MEMORY;
   if (status == CO_OK)
     status = co_image_recipe_complete(&cells->recipe, ctx, cells->column, w.looks, count);
   if (status == CO_OK) take_digest(&w, count, digest);
   co_free(ctx, w.looks);
-  co_free(ctx, w.hashes);
   return status;
 }
 
 // ---- decoding ----------------------------------------------------------------------------------
 
+static bool has_changed(const cell_work *w, int64_t i, const uint8_t *bytes, size_t length) {
+  const co_image_cells *c = w->cells;
+  const co_word *word =
+      c->names ? co_dictionary_find(c->names, w->names[i], strlen(w->names[i])) : NULL;
+  return word && c->hashes[word->code] != co_hash64(0, bytes, length);
+}
+
 static co_status decode(const cell_work *w, int64_t i, const uint8_t *bytes, size_t length) {
   const co_image_recipe *recipe = &w->cells->recipe;
   co_image_info info;
+  if (has_changed(w, i, bytes, length)) return co_fail(CO_ERR_DATA, "it changed while it was read");
   CO_RETURN_IF_FAILED(co_image_measure(&info, bytes, length, CO_IMAGE_MOST_PIXELS));
   return co_image_recipe_row(recipe, w->ctx, bytes, length, &info, CO_IMAGE_MOST_PIXELS,
                              w->rows + i * co_image_recipe_bytes(recipe));

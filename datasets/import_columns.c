@@ -15,15 +15,21 @@ co_status co_import_check_name(const co_survey *s, const char *name) {
 }
 
 static co_image_cells cells_of(const co_survey *s, const co_column_survey *c) {
-  return (co_image_cells){
-      .column = c->name, .table = co_scan_shown(&s->scan, 0), .recipe = c->recipe.image};
+  return (co_image_cells){.column = c->name,
+                          .table = co_scan_shown(&s->scan, 0),
+                          .recipe = c->recipe.image,
+                          .stop = s->scan.stop,
+                          .names = &c->words,
+                          .hashes = c->image_hashes};
 }
 
 // The size of images that a recipe leaves open is told by their files.
 static co_status look_at_images(co_survey *s, co_column_survey *c) {
   const char *const *names;
-  co_image_cells cells = cells_of(s, c);
   CO_RETURN_IF_FAILED(co_dictionary_sort(&c->words, &names));
+  c->image_hashes = co_arena_alloc(s->arena, (size_t)c->words.count + 1, sizeof *c->image_hashes);
+  if (!c->image_hashes) return CO_ERR_MEMORY;
+  co_image_cells cells = cells_of(s, c);
   CO_RETURN_IF_FAILED(co_image_cells_look(&cells, s->ctx, names, c->words.count, c->images));
   c->recipe.image = cells.recipe;
   if (c->missing)

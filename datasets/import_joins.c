@@ -167,13 +167,19 @@ static co_status list_carried(co_import_joins *joins, int64_t index, int64_t **o
   return CO_OK;
 }
 
+static co_status has_images(const co_import_join *j, const co_column *column) {
+  co_status status =
+      co_fail(CO_ERR_DATA, "table '%.200s' has images, '%.200s': it cannot travel in models",
+              j->given->table.table, column->name);
+  co_hint("leave it out of --carry, and give the table by --source when scoring");
+  return status;
+}
+
 static co_status carry(co_import_joins *joins, int64_t index, co_dataset_writer *writer) {
   const co_import_join *j = &joins->items[index];
   int64_t *columns, count = 0;
   for (int64_t i = 0; i < j->column_count; i++)
-    if (j->columns[i].column.type == CO_COLUMN_IMAGE)
-      return co_fail(CO_ERR_DATA, "table '%.200s' has images, '%.200s': it cannot travel in models",
-                     j->given->table.table, j->columns[i].column.name);
+    if (j->columns[i].column.type == CO_COLUMN_IMAGE) return has_images(j, &j->columns[i].column);
   CO_RETURN_IF_FAILED(list_carried(joins, index, &columns, &count));
   co_text text;
   co_text_init(&text, joins->ctx);

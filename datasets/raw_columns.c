@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/raw_columns.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 co_status co_raw_columns_begin(co_raw_columns *r, co_context *ctx, co_arena *arena,
-                               const co_recipe *recipe, int64_t most) {
+                               const co_recipe *recipe, int64_t most, const volatile int *stop) {
   *r = (co_raw_columns){.ctx = ctx,
                         .recipe = recipe,
+                        .stop = stop,
                         .items = co_arena_alloc(arena, (size_t)most + 1, sizeof *r->items),
                         .words = co_arena_alloc(arena, (size_t)most + 1, sizeof *r->words)};
   return r->items && r->words ? CO_OK : CO_ERR_MEMORY;
@@ -52,6 +54,22 @@ static co_status has_none(const co_column *column, const co_rows *rows) {
                     column->name, co_column_type_name(column->type));
 }
 
+static co_status take_images(co_encoded_column *out, const co_column *column, const char *local,
+                             const co_rows *rows, const co_recipe_column *recipe,
+                             const volatile int *stop) {
+  const co_image_recipe *made = &recipe->image;
+  const co_shape shape = {3, {made->height, made->width, made->channels}};
+  if (!co_shape_equal(&shape, &column->shape) || co_shape_count(&shape) <= 0)
+    return co_fail(CO_ERR_MODEL,
+                   "the model's recipe makes images of %" PRId64 " x %" PRId64
+                   " with %d channels for '%.200s', which is of others",
+                   made->width, made->height, made->channels, column->name);
+  out->column.shape = shape;
+  out->images = (co_image_cells){
+      .column = local, .table = rows->shown, .recipe = recipe->image, .stop = stop};
+  return CO_OK;
+}
+
 co_status co_raw_columns_add(co_raw_columns *r, const co_column *column, const char *local,
                              const co_rows *rows) {
   static const char *const plain[] = {"0", "1"};
@@ -81,9 +99,7 @@ co_status co_raw_columns_add(co_raw_columns *r, const co_column *column, const c
     return CO_OK;
   case CO_COLUMN_IMAGE:
     if (!recipe || recipe->type != CO_RECIPE_IMAGE) return has_none(column, rows);
-    out->column.shape = column->shape;
-    out->images = (co_image_cells){local, rows->shown, recipe->image};
-    return CO_OK;
+    return take_images(out, column, local, rows, recipe, r->stop);
   case CO_COLUMN_DATE:
   case CO_COLUMN_NUMBER:
     out->column.dtype = CO_F64; // what is fitted takes differences of numbers as they are written

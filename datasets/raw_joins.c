@@ -80,7 +80,7 @@ static co_status read_table(co_raw_joins *joins, int64_t index, const co_schema 
                             co_scan *scan) {
   co_raw_join *j = &joins->items[index];
   CO_RETURN_IF_FAILED(co_raw_columns_begin(&j->columns, joins->ctx, joins->arena, &j->join.table,
-                                           schema->column_count));
+                                           schema->column_count, j->scan.stop));
   CO_RETURN_IF_FAILED(find_columns(joins, index, schema, co_scan_file(scan)));
   return co_joined_keys(&j->keys, joins->ctx, &j->join.table, scan);
 }

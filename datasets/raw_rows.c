@@ -38,7 +38,8 @@ static co_status plan_table(co_raw_rows *r, co_raw_table *t, const co_rows *rows
   const co_schema *schema = t->model->schema;
   const co_recipe *recipe = t->model->recipe;
   CO_RETURN_IF_FAILED(co_raw_columns_begin(&t->columns, r->ctx, r->arena, recipe,
-                                           schema->column_count + r->options->passed_count));
+                                           schema->column_count + r->options->passed_count,
+                                           r->options->stop));
   for (int64_t i = 0; i < schema->column_count; i++) {
     const co_column *column = &schema->columns[i];
     const char *local;

@@ -56,7 +56,8 @@ typedef struct co_column_survey {
   // What it is, and what is written.
   co_recipe_column recipe;
   const char *classes[2]; // of binaries: the texts of 0 and 1
-  char images[65];        // of images: co_image_cells_look's digest
+  char images[65];        // of images: co_image_cells_look's digest …
+  uint64_t *image_hashes; // … and of each file, in the order of `words`
 } co_column_survey;
 
 // Cells that are not missing.

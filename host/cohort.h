@@ -582,8 +582,8 @@ COHORT_API cohort_status cohort_export(cohort_context *context,
 // same. What there is no equal layer or option for is exit code 5, by its name.
 typedef struct cohort_convert_options {
   const char *file, *output;
-  // [NAME=]COLUMN[:SCALE], NAME as Keras calls the input, else the next; without any, one input is the only input
-  // column, several are called as in Keras.
+  // [NAME=]COLUMN[:SCALE], NAME as Keras calls the input, of each or of none: in order; without any, one input is
+  // the only input column, several are called as in Keras.
   const char *const *inputs;
   const char *const *outputs; // [NAME=]TARGET; without any, called as Keras' layers
   int64_t input_count, output_count;
@@ -916,7 +916,8 @@ COHORT_API cohort_status cohort_schema(cohort_context *context, cohort_result **
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",
-// "losses", "metrics", "predictors", "trainer", "optimizers"; "topics" lists them.
+// "losses", "metrics", "predictors", "trainer", "optimizers"; "topics" lists them. Of one entry alone:
+// "layers.Dense". Else CO_ERR_USAGE.
 COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
                                          cohort_result **out);
 

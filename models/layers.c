@@ -87,7 +87,9 @@ static co_value find_anywhere(list *l, const char *name) {
 }
 
 static co_status suggest_value(list *l, const co_node *node, const char *path) {
-  size_t most = (size_t)(l->count + l->options->known_count);
+  const co_named_values *outer = l->options->outer;
+  const int64_t outer_count = outer ? outer->count : 0;
+  size_t most = (size_t)(l->count + l->options->known_count + outer_count);
   const char **names = co_arena_alloc(l->arena, most + 1, sizeof *names);
   if (!names) return CO_ERR_MEMORY;
   int64_t count = 0;
@@ -95,6 +97,8 @@ static co_status suggest_value(list *l, const co_node *node, const char *path) {
     names[count++] = l->done[i].name;
   for (int64_t i = 0; i < l->options->known_count; i++)
     names[count++] = l->options->known[i].name;
+  for (int64_t i = 0; i < outer_count; i++)
+    names[count++] = outer->items[i].name;
   const char *near = co_nearest(node->text, names, count);
   return co_node_problem(l->problems, node, near, "%s: no layer or input is called '%s'%s%s%s",
                          path, node->text, near ? "; did you mean '" : "", near ? near : "",

@@ -51,11 +51,31 @@ static co_status read_name(conversion *c, const char *text, bool scaled, co_kera
   return *out->name ? CO_OK : co_fail(CO_ERR_USAGE, "%s '%.200s': no column", option, text);
 }
 
+// All by Keras' names, each once, or all by their places: else one would stand for nothing.
+static co_status check_names(const co_keras_name *names, int64_t count, const char *option) {
+  for (int64_t i = 1; i < count; i++) {
+    if (!names[i].layer != !names[0].layer) {
+      co_status status = co_fail(CO_ERR_USAGE, "%s: some with NAME=, some without", option);
+      co_hint("NAME=COLUMN for each, or all columns in the model's order");
+      return status;
+    }
+    for (int64_t k = 0; names[i].layer && k < i; k++)
+      if (strcmp(names[i].layer, names[k].layer) == 0) {
+        co_status status = co_fail(CO_ERR_USAGE, "%s %.100s=%.100s: it is '%.100s' already", option,
+                                   names[i].layer, names[i].name, names[k].name);
+        co_hint("name each of the model's once");
+        return status;
+      }
+  }
+  return CO_OK;
+}
+
 static co_status read_names(conversion *c, const char *const *texts, int64_t count, bool inputs) {
   co_keras_name *names = co_arena_alloc(c->arena, (size_t)count + 1, sizeof *names);
   if (!names) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < count; i++)
     CO_RETURN_IF_FAILED(read_name(c, texts[i], inputs, &names[i]));
+  CO_RETURN_IF_FAILED(check_names(names, count, inputs ? "--input" : "--output"));
   *(inputs ? &c->wanted.inputs : &c->wanted.outputs) = names;
   *(inputs ? &c->wanted.input_count : &c->wanted.output_count) = count;
   return CO_OK;

@@ -14,6 +14,13 @@
 #include "models/layers.h"
 #include "models/model.h"
 
+typedef struct listing {
+  cohort_result *result;
+  const char *topic;
+  const char *only; // the entry of that name; NULL = all
+  int64_t found;
+} listing;
+
 static const char *type_name(co_field_type type) {
   static const char *const names[] = {"true|false", "integer", "number", "text",
                                       "word",       "pair",    "section"};
@@ -56,9 +63,12 @@ static void describe_field(cohort_result *result, const co_field *field) {
   co_json_close(json);
 }
 
-static void describe_entry(cohort_result *result, const char *name, const char *doc,
+static void describe_entry(listing *list, const char *name, const char *doc,
                            const co_field *fields) {
+  cohort_result *result = list->result;
   co_json *json = &result->json;
+  if (list->only && strcmp(list->only, name) != 0) return;
+  if (!list->found++) co_text_printf(&result->text, "%s\n", list->topic);
   co_json_open(json, '{');
   co_json_key(json, "name");
   co_json_string(json, name);
@@ -73,55 +83,55 @@ static void describe_entry(cohort_result *result, const char *name, const char *
   co_json_close(json);
 }
 
-static void describe_layers(cohort_result *result) {
-  describe_entry(result, "{LAYER: OPTIONS, …}",
+static void describe_layers(listing *list) {
+  describe_entry(list, "{LAYER: OPTIONS, …}",
                  "Any layer; beside its name may stand:", co_layer_item_fields);
   for (int i = 0; co_layer_list()[i]; i++)
-    describe_entry(result, co_layer_list()[i]->name, co_layer_list()[i]->doc,
+    describe_entry(list, co_layer_list()[i]->name, co_layer_list()[i]->doc,
                    co_layer_list()[i]->fields);
 }
 
-static void describe_encoders(cohort_result *result) {
+static void describe_encoders(listing *list) {
   const char *name, *doc;
   const co_field *fields;
   for (int i = 0; co_encoder_describe(i, &name, &doc, &fields); i++)
-    describe_entry(result, name, doc, fields);
+    describe_entry(list, name, doc, fields);
 }
 
-static void describe_losses(cohort_result *result) {
+static void describe_losses(listing *list) {
   for (int i = 0; co_loss_list()[i]; i++)
-    describe_entry(result, co_loss_list()[i]->name, co_loss_list()[i]->doc,
+    describe_entry(list, co_loss_list()[i]->name, co_loss_list()[i]->doc,
                    co_loss_list()[i]->fields);
 }
 
-static void describe_metrics(cohort_result *result) {
+static void describe_metrics(listing *list) {
   for (int i = 0; co_metric_list()[i]; i++)
-    describe_entry(result, co_metric_list()[i]->name, co_metric_list()[i]->doc, NULL);
+    describe_entry(list, co_metric_list()[i]->name, co_metric_list()[i]->doc, NULL);
   for (int i = 0; i < CO_IMAGE_METRICS; i++)
-    describe_entry(result, co_image_metrics[i].name, co_image_metrics[i].doc, NULL);
+    describe_entry(list, co_image_metrics[i].name, co_image_metrics[i].doc, NULL);
   for (int i = 0; co_loss_list()[i]; i++)
-    describe_entry(result, co_loss_list()[i]->metric, co_loss_list()[i]->doc, NULL);
+    describe_entry(list, co_loss_list()[i]->metric, co_loss_list()[i]->doc, NULL);
 }
 
-static void describe_optimizers(cohort_result *result) {
+static void describe_optimizers(listing *list) {
   static const co_field type[] = {{"type", CO_FIELD_STRING, 0, "adam", 0, 0, NULL,
                                    "One of those below, whose options stand beside it.", NULL},
                                   {.key = NULL}};
-  describe_entry(result, "trainer.optimizer", "How gradients become updates.", type);
+  describe_entry(list, "trainer.optimizer", "How gradients become updates.", type);
   for (int i = 0; co_optimizer_list()[i]; i++)
-    describe_entry(result, co_optimizer_list()[i]->name, co_optimizer_list()[i]->doc,
+    describe_entry(list, co_optimizer_list()[i]->name, co_optimizer_list()[i]->doc,
                    co_optimizer_list()[i]->fields);
 }
 
-static void describe_predictors(cohort_result *result) {
+static void describe_predictors(listing *list) {
   static const co_field type[] = {{"type", CO_FIELD_STRING, 0, "network", 0, 0, NULL,
                                    "network, or one of those below, whose options stand beside it.",
                                    NULL},
                                   {.key = NULL}};
-  describe_entry(result, "predictor", "What is trained.", type);
+  describe_entry(list, "predictor", "What is trained.", type);
   for (int i = 0; co_estimator_list()[i]; i++)
     if (!co_estimator_list()[i]->baseline)
-      describe_entry(result, co_estimator_list()[i]->name, co_estimator_list()[i]->doc,
+      describe_entry(list, co_estimator_list()[i]->name, co_estimator_list()[i]->doc,
                      co_estimator_list()[i]->fields);
 }
 
@@ -131,41 +141,41 @@ static bool is_of(const char *path, const char *section) {
 }
 
 // The tables of the settings that belong to the trainer, or all others.
-static void describe_settings(cohort_result *result, bool trainer) {
+static void describe_settings(listing *list, bool trainer) {
   const char *path, *doc;
   const co_field *fields;
   for (int i = 0; co_settings_describe(i, &path, &doc, &fields); i++)
     if (is_of(path, "trainer") == trainer)
-      describe_entry(result, *path ? path : "config.yaml", doc, fields);
+      describe_entry(list, *path ? path : "config.yaml", doc, fields);
 }
 
-static void describe_config(cohort_result *result) {
-  describe_settings(result, false);
+static void describe_config(listing *list) {
+  describe_settings(list, false);
 }
 
-static void describe_hyperopt(cohort_result *result) {
+static void describe_hyperopt(listing *list) {
   const char *path, *doc;
   const co_field *fields;
   for (int i = 0; co_tune_describe(i, &path, &doc, &fields); i++)
-    describe_entry(result, path, doc, fields);
+    describe_entry(list, path, doc, fields);
 }
 
-static void describe_trainer(cohort_result *result) {
-  describe_settings(result, true);
+static void describe_trainer(listing *list) {
+  describe_settings(list, true);
 }
 
-static void describe_features(cohort_result *result) {
+static void describe_features(listing *list) {
   const char *path, *doc;
   const co_field *fields;
   for (int i = 0; co_model_describe(i, &path, &doc, &fields); i++)
-    describe_entry(result, path, doc, fields);
+    describe_entry(list, path, doc, fields);
 }
 
-static void describe_topics(cohort_result *result);
+static void describe_topics(listing *list);
 
 typedef struct topic {
   const char *name, *doc;
-  void (*describe)(cohort_result *result);
+  void (*describe)(listing *list);
 } topic;
 
 static const topic topics[] = {
@@ -183,28 +193,46 @@ static const topic topics[] = {
     {"topics", "This list.", describe_topics}};
 enum { TOPIC_COUNT = sizeof topics / sizeof *topics };
 
-static void describe_topics(cohort_result *result) {
+static void describe_topics(listing *list) {
   for (int i = 0; i < TOPIC_COUNT; i++)
-    describe_entry(result, topics[i].name, topics[i].doc, NULL);
+    describe_entry(list, topics[i].name, topics[i].doc, NULL);
 }
 
-static co_status describe(const char *name, cohort_result *result) {
-  CO_RETURN_IF_FAILED(co_require(name, "describe", "a topic"));
-  for (int i = 0; i < TOPIC_COUNT; i++) {
-    if (strcmp(topics[i].name, name) != 0) continue;
-    co_json_key(&result->json, name);
-    co_json_open(&result->json, '[');
-    co_text_printf(&result->text, "%s\n", name);
-    topics[i].describe(result);
-    co_json_close(&result->json);
-    return CO_OK;
-  }
+static co_status unknown_topic(const char *name) {
   co_status status = co_fail(CO_ERR_USAGE, "there is no topic '%s'", name);
   char known[256] = "";
   for (int i = 0; i < TOPIC_COUNT; i++)
     snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
              topics[i].name);
   co_hint("known: %s", known);
+  return status;
+}
+
+// By its name or a beginning that is its alone: of one entry "layer" is as good as "layers".
+static const topic *find_topic(const char *name, size_t length) {
+  const topic *found = NULL;
+  for (int i = 0; i < TOPIC_COUNT; i++) {
+    if (strncmp(topics[i].name, name, length) != 0) continue;
+    if (!topics[i].name[length]) return &topics[i];
+    if (found) return NULL;
+    found = &topics[i];
+  }
+  return found;
+}
+
+static co_status describe(const char *name, cohort_result *result) {
+  CO_RETURN_IF_FAILED(co_require(name, "describe", "a topic"));
+  const char *dot = strchr(name, '.');
+  const topic *found = find_topic(name, dot ? (size_t)(dot - name) : strlen(name));
+  if (!found) return unknown_topic(name);
+  listing list = {.result = result, .topic = found->name, .only = dot ? dot + 1 : NULL};
+  co_json_key(&result->json, found->name);
+  co_json_open(&result->json, '[');
+  found->describe(&list);
+  co_json_close(&result->json);
+  if (list.found || !dot) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "there is no '%s' among the %s", list.only, found->name);
+  co_hint("`cohort help %s` lists them", found->name);
   return status;
 }
 

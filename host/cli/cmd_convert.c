@@ -21,9 +21,10 @@ static const cli_option options[] = {
      .kind = CLI_LIST,
      .offset = AT(inputs),
      .value = "[NAME=]COLUMN[:SCALE]",
-     .doc = "the column that goes into an input (NAME as Keras calls it, else the next), and what "
-            "its values are multiplied with first (image:1/255); repeatable; default: the only "
-            "input column, as it is, and of several inputs their names"},
+     .doc = "the column that goes into an input (NAME as Keras calls it, of each or of none: in "
+            "order), "
+            "and what its values are multiplied with first (image:1/255); repeatable; default: the "
+            "only input column, as it is, and of several inputs their names"},
     {.name = "output",
      .kind = CLI_LIST,
      .offset = AT(outputs),

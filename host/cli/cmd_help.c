@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
 #include "host/cli/verbs.h"
 
-// Not a verb: perhaps a topic of the library ("layers").
+// Not a verb: perhaps a topic of the library ("layers"), or an entry of one ("layers.Dense").
 static co_status describe(cli_job *cli, const char *topic) {
   cohort_context *context;
   cohort_result *result = NULL;
   CO_RETURN_IF_FAILED(cli_library_open(&context, cli));
   cohort_status status = cohort_describe(context, topic, &result);
-  if (status == CO_ERR_USAGE) {
+  if (status == CO_ERR_USAGE && !strchr(topic, '.')) {
     cohort_result_free(result);
     cohort_context_free(context);
     return cli_verb_unknown(topic);
@@ -22,6 +25,11 @@ static co_status run(cli_job *cli, const void *options) {
     cli_help_overview(&cli->text);
     return CO_OK;
   }
+  if (o->verbs.count == 2) {
+    char entry[256];
+    (void)snprintf(entry, sizeof entry, "%s.%s", o->verbs.item[0], o->verbs.item[1]);
+    return describe(cli, entry);
+  }
   const cli_verb *verb = cli_verb_find(o->verbs.item[0]);
   if (!verb) return describe(cli, o->verbs.item[0]);
   cli_help_verb(&cli->text, verb);
@@ -30,12 +38,14 @@ static co_status run(cli_job *cli, const void *options) {
 
 const cli_verb cli_verb_help = {
     .name = "help",
-    .usage = "[VERB | TOPIC]",
+    .usage = "[VERB | TOPIC [NAME]]",
     .summary = "list the verbs, explain one, or say what configs may hold",
-    .details = "TOPIC is one of those that `cohort help topics` lists.\n",
+    .details = "TOPIC is one of those that `cohort help topics` lists; with NAME what it says of "
+               "that alone\n"
+               "(`cohort help layer Dense`).\n",
     .options_size = sizeof(cli_help_options),
     .operand = "VERB",
-    .max_operands = 1,
+    .max_operands = 2,
     .operands = offsetof(cli_help_options, verbs),
     .run = run,
 };

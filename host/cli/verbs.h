@@ -68,9 +68,9 @@ typedef struct cli_import_options {
   cli_source source;
   cli_tables tables;
 } cli_import_options;
-// The import of a folder of images, as cohort_import_images.
 // "64x48", NULL = 0 x 0.
 co_status cli_image_size(int64_t *width, int64_t *height, const char *text);
+// The import of a folder of images, as cohort_import_images.
 co_status cli_import_images(cohort_context *context, const cli_import_options *options,
                             cohort_result **result);
 // The import of event logs, as cohort_import_events.
@@ -287,7 +287,7 @@ typedef struct cli_doctor_options {
 
 typedef struct cli_help_options {
   cli_common common;
-  cli_list verbs; // at most one
+  cli_list verbs; // at most two
 } cli_help_options;
 
 // Rows that several verbs' tables share; `struct_` is the verb's options struct, which has the

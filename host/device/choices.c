@@ -25,6 +25,7 @@ struct co_choices {
   int64_t count, room;
   bool again;
   co_run_choices run;
+  const char *offered; // a run's file that is read when a device first asks, NULL = none (left)
   co_op_ways ways;
 };
 
@@ -71,9 +72,12 @@ static co_op_chosen source_of(const co_choices *choices, const choice *c) {
 // A run's own come first; of several the latest.
 static co_status find(void *user, const char *machine, const char *operation, const char **way,
                       co_op_chosen *chosen) {
-  const co_choices *choices = user;
+  co_choices *choices = user;
   const choice *other = NULL;
   *way = NULL;
+  if (choices->offered)
+    CO_RETURN_IF_FAILED(co_choices_read_run(choices, choices->offered, CO_RUN_OFFERS));
+  choices->offered = NULL;
   for (int64_t i = choices->count - 1; i >= 0; i--) {
     const choice *c = &choices->all[i];
     bool read = c->source == CO_CHOSEN_CACHED || c->source == CO_CHOSEN_PINNED;
@@ -240,7 +244,11 @@ static co_status read_files(co_choices *choices, const co_choices_request *reque
   if (!request->run || choices->again) return CO_OK;
   char *path = co_path_join(choices->ctx, request->run, CO_RUN_CHOICES);
   if (!path) return CO_ERR_MEMORY;
-  co_status status = co_choices_read_run(choices, path, pins ? CO_RUN_PINS : CO_RUN_OFFERS);
+  co_status status = CO_OK;
+  if (pins)
+    status = co_choices_read_run(choices, path, CO_RUN_PINS);
+  else if (!(choices->offered = co_arena_strdup(choices->arena, path)))
+    status = CO_ERR_MEMORY;
   co_free(choices->ctx, path);
   return status;
 }

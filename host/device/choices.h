@@ -38,7 +38,8 @@ typedef enum co_run_choices {
 // can be made again. What cannot be read of a run is CO_ERR_MODEL.
 co_status co_choices_read_cache(co_choices *choices, const char *path);
 co_status co_choices_read_run(co_choices *choices, const char *path, co_run_choices as);
-// As a verb is asked for them: none (*out is NULL) with "off".
+// As a verb is asked for them: none (*out is NULL) with "off". What a run offers is read when a backend
+// first asks: CPUs never do, and a damaged file does not stop them.
 typedef struct co_choices_request {
   const char *when;  // cohort_train_options.autotune
   const char *cache; // a file, or NULL

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/eval/baselines.h"
 
+#include <stdio.h>
 #include <string.h>
 
 // Rows x inputs x outputs: beyond, some of the rows say as much.
@@ -142,6 +143,29 @@ static bool suits(const co_model *model, const co_estimator_class *class_) {
          (!class_->score_history || class_->purchases || co_history_is_there(model));
 }
 
+// Whether `add` would keep one.
+static bool sees_inputs(co_model *model, const co_estimator_class *class_) {
+  co_estimator *made;
+  if (!suits(model, class_) || co_estimator_create(&made, class_, NULL, model) != CO_OK)
+    return false;
+  bool sees = made->columns.count || class_->baseline;
+  co_estimator_free(made);
+  return sees;
+}
+
+static co_status predicts_nothing(co_model *model, const co_estimator_class *blend) {
+  char names[256] = "";
+  for (const co_estimator_class *const *c = co_estimator_list(); *c; c++) {
+    size_t length = strlen(names);
+    if (sees_inputs(model, *c))
+      snprintf(names + length, sizeof names - length, "%s%s", length ? ", " : "", (*c)->name);
+  }
+  co_status status =
+      co_fail(CO_ERR_CONFIG, "blend: %s predicts nothing of such inputs", blend->name);
+  if (*names) co_hint("these do: %s", names);
+  return status;
+}
+
 static co_status create_all(co_baselines *out, const co_model *network,
                             const co_baseline_settings *settings) {
   CO_RETURN_IF_FAILED(create_model(out, network));
@@ -158,7 +182,7 @@ static co_status create_all(co_baselines *out, const co_model *network,
     }
   }
   if (!settings->blend || co_baselines_find(out, settings->blend->name)) return CO_OK;
-  return co_fail(CO_ERR_CONFIG, "blend: %s predicts nothing of such inputs", settings->blend->name);
+  return predicts_nothing(out->model, settings->blend);
 }
 
 co_status co_baselines_create(co_baselines *out, const co_model *network,

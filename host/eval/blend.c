@@ -12,7 +12,7 @@
 
 // ---- mixing ------------------------------------------------------------------------------------
 
-enum { BESIDE_ROWS = 1024, ROWS_AT_ONCE = 1 << 16 };
+enum { BESIDE_ROWS = 1024, KEPT_BYTES = 64 << 20 };
 
 // The baseline's predictions. Of next items, which are many numbers a row, they are reckoned with each batch;
 // others are kept of some rows before the network scores those.
@@ -52,6 +52,15 @@ static void close_mixer(mixer *m) {
 
 static size_t width_of(const mixer *m, int64_t output) {
   return (size_t)co_model_score_width(m->baseline->model, output);
+}
+
+// How many rows are kept at once: whole batches, of wide outputs one.
+static int64_t most_rows(const mixer *m) {
+  size_t bytes = 0;
+  for (int64_t i = 0; i < m->baseline->model->output_count; i++)
+    bytes += width_of(m, i) * sizeof(float);
+  int64_t batches = KEPT_BYTES / (int64_t)bytes / BESIDE_ROWS;
+  return (batches ? batches : 1) * BESIDE_ROWS;
 }
 
 static co_status make_room(const mixer *m, float **arrays, int64_t *capacity, int64_t rows) {
@@ -325,7 +334,7 @@ static co_status mix(void *user, const int64_t *samples, int64_t rows, const flo
 static co_status run_network(blending *b, co_dataset *rows, const int64_t *samples, int64_t count,
                              const co_scoring_options *own) {
   const co_predictor *network = b->blend->network;
-  int64_t most = b->mixer.beside ? ROWS_AT_ONCE : count;
+  int64_t most = b->mixer.beside ? most_rows(&b->mixer) : count;
   for (int64_t at = 0, some; at < count; at += some) {
     some = count - at < most ? count - at : most;
     if (b->mixer.beside) CO_RETURN_IF_FAILED(keep_some(&b->mixer, rows, samples + at, some, own));

@@ -104,20 +104,35 @@ static int64_t list_segments(const co_program *program, const co_phase *p, co_se
   return count;
 }
 
+// *out is CO_NO_VALUE where the phase trains nothing but tables with `rows`.
 static co_status add_segments(co_program *program, co_phase *p, co_value *out) {
   size_t most = (size_t)program->store->count + 1;
   co_segment *segments = co_alloc_zero(program->ctx, most, sizeof *segments);
   if (!segments) return CO_ERR_MEMORY;
   int64_t count = list_segments(program, p, segments);
-  if (!count) {
-    co_free(program->ctx, segments);
-    return co_fail(CO_ERR_CONFIG, "there is no parameter to train (of those groups and losses)");
-  }
+  *out = CO_NO_VALUE;
   co_shape shape = co_shape_make(1, count * (int64_t)sizeof *segments);
   co_status status =
-      co_graph_add_constant(p->update_graph, "segments", CO_U8, &shape, segments, out);
+      count ? co_graph_add_constant(p->update_graph, "segments", CO_U8, &shape, segments, out)
+            : CO_OK;
   co_free(program->ctx, segments);
   return status;
+}
+
+// The blocks that the optimizer works on, CO_NO_VALUE where it has no segments of them.
+static co_status add_blocks(const co_program *program, co_graph *graph,
+                            co_update_operands *operands) {
+  const co_store *store = program->store;
+  const int64_t elements = co_store_elements(store);
+  operands->w = operands->g = operands->mirror = CO_NO_VALUE;
+  if (operands->segments == CO_NO_VALUE) return CO_OK;
+  CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_PARAM, elements, &operands->w));
+  CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_GRADIENT, elements, &operands->g));
+  for (int i = 0; i < store->slots; i++)
+    CO_RETURN_IF_FAILED(
+        co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements, &operands->slot[i]));
+  return store->mirror ? co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands->mirror)
+                       : CO_OK;
 }
 
 static co_status build_average(const co_program *program, co_graph *graph,
@@ -138,22 +153,15 @@ static co_status build_average(const co_program *program, co_graph *graph,
 static co_status build_update(co_program *program, co_phase *p, co_value *lists) {
   CO_RETURN_IF_FAILED(co_graph_create(&p->update_graph, program->ctx));
   co_graph *graph = p->update_graph;
-  int64_t elements = co_store_elements(program->store);
-  co_update_operands operands;
-  CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_PARAM, elements, &operands.w));
-  CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_GRADIENT, elements, &operands.g));
-  for (int i = 0; i < program->store->slots; i++)
-    CO_RETURN_IF_FAILED(
-        co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements, &operands.slot[i]));
-  operands.mirror = CO_NO_VALUE;
-  operands.clip_value = p->options.clip_value;
-  if (program->store->mirror)
-    CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_MIRROR, elements, &operands.mirror));
+  co_update_operands operands = {.clip_value = p->options.clip_value};
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
+  CO_RETURN_IF_FAILED(add_blocks(program, graph, &operands));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
   co_value in[CO_OP_MAX_OPERANDS] = {
       [CO_GRADIENT_NORM_g] = operands.g, [CO_GRADIENT_NORM_segments] = operands.segments};
-  CO_RETURN_IF_FAILED(co_phase_sum_rows(program, p, lists, &in[CO_GRADIENT_NORM_before]));
+  CO_RETURN_IF_FAILED(co_phase_sum_rows(program, p, lists, in));
+  if (in[CO_GRADIENT_NORM_g] == CO_NO_VALUE)
+    return co_fail(CO_ERR_CONFIG, "there is no parameter to train (of those groups and losses)");
   co_value out[CO_OP_MAX_OPERANDS];
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
     out[i] = CO_NO_VALUE;
@@ -162,7 +170,8 @@ static co_status build_update(co_program *program, co_phase *p, co_value *lists)
   co_op_attr attr = {.clip_norm = p->options.clip_norm};
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &attr, in, out));
   operands.gate = out[CO_GRADIENT_NORM_gate];
-  CO_RETURN_IF_FAILED(p->options.optimizer->emit(graph, p->optimizer_options, &operands));
+  if (operands.segments != CO_NO_VALUE)
+    CO_RETURN_IF_FAILED(p->options.optimizer->emit(graph, p->optimizer_options, &operands));
   CO_RETURN_IF_FAILED(co_phase_update_rows(program, p, lists, &operands));
   return p->options.ema_decay > 0 ? build_average(program, graph, &operands) : CO_OK;
 }

@@ -113,8 +113,10 @@ co_status co_program_run_step(co_program *program, const co_submission *submissi
                               const co_step_rows *rows, double *results);
 
 // update_rows.c: of tables with `rows` in a phase's update graph. `lists` has two values an entry: unique
-// ids and sums of their gradients.
-co_status co_phase_sum_rows(co_program *program, co_phase *p, co_value *lists, co_value *squares);
+// ids and sums of their gradients. `norm`, the operands of GRADIENT_NORM, has g and segments of the other
+// parameters, CO_NO_VALUE where none are trained; then the first table's sums take their place, if there
+// is one. The squares of the others come before.
+co_status co_phase_sum_rows(co_program *program, co_phase *p, co_value *lists, co_value *norm);
 co_status co_phase_update_rows(co_program *program, co_phase *p, const co_value *lists,
                                const co_update_operands *operands);
 // Whether the phase trains such a table.

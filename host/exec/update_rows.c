@@ -35,7 +35,7 @@ co_status co_program_check_rows(const co_program *program) {
       if (!co_phase_trains_rows(program, &program->phases[k], i)) continue;
       const co_phase_options *options = &program->phases[k].options;
       const char *layer = store->entries[i].info.layer;
-      if (options->ema_decay > 0)
+      if (store->averaged)
         return co_fail(CO_ERR_CONFIG,
                        "layer '%s' has update: rows, but a moving average (ema_decay) "
                        "changes every row at every step",
@@ -79,31 +79,40 @@ static co_status sum_list(const co_program *program, co_graph *graph, int64_t en
   return CO_OK;
 }
 
-// Adds the squares of `sums` (R, D) to *squares, which is CO_NO_VALUE where there are none yet.
-static co_status add_squares(co_graph *graph, co_value sums, co_value *squares) {
+// `sums` (R, D) as a gradient for the norm, all of it.
+static co_status flatten(co_graph *graph, co_value sums, co_value *norm) {
   const int64_t elements = co_shape_count(&graph->values[sums].desc.shape);
   const co_segment all = {0, elements, 1, 0};
   const co_shape bytes = co_shape_make(1, (int64_t)sizeof all);
-  const co_op_attr flat = {.shape = co_shape_make(1, elements)}, no_limit = {.clip_norm = 0};
+  const co_op_attr flat = {.shape = co_shape_make(1, elements)};
   co_value in[CO_OP_MAX_OPERANDS] = {sums}, out[CO_OP_MAX_OPERANDS];
   clear(out);
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_RESHAPE, &flat, in, out));
-  in[CO_GRADIENT_NORM_g] = out[CO_RESHAPE_y];
-  in[CO_GRADIENT_NORM_before] = *squares;
-  CO_RETURN_IF_FAILED(co_graph_add_constant(graph, "all rows", CO_U8, &bytes, &all,
-                                            &in[CO_GRADIENT_NORM_segments]));
+  norm[CO_GRADIENT_NORM_g] = out[CO_RESHAPE_y];
+  return co_graph_add_constant(graph, "all rows", CO_U8, &bytes, &all,
+                               &norm[CO_GRADIENT_NORM_segments]);
+}
+
+// Adds the squares of `sums` to those that the norm begins with.
+static co_status add_squares(co_graph *graph, co_value sums, co_value *norm) {
+  const co_op_attr no_limit = {.clip_norm = 0};
+  co_value in[CO_OP_MAX_OPERANDS], out[CO_OP_MAX_OPERANDS];
   clear(out);
+  CO_RETURN_IF_FAILED(flatten(graph, sums, in));
+  in[CO_GRADIENT_NORM_before] = norm[CO_GRADIENT_NORM_before];
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &no_limit, in, out));
-  *squares = out[CO_GRADIENT_NORM_sum];
+  norm[CO_GRADIENT_NORM_before] = out[CO_GRADIENT_NORM_sum];
   return CO_OK;
 }
 
-co_status co_phase_sum_rows(co_program *program, co_phase *p, co_value *lists, co_value *squares) {
-  *squares = CO_NO_VALUE;
+co_status co_phase_sum_rows(co_program *program, co_phase *p, co_value *lists, co_value *norm) {
+  norm[CO_GRADIENT_NORM_before] = CO_NO_VALUE;
   for (int64_t i = 0; i < program->store->count; i++) {
     if (!co_phase_trains_rows(program, p, i)) continue;
     CO_RETURN_IF_FAILED(sum_list(program, p->update_graph, i, &lists[2 * i]));
-    CO_RETURN_IF_FAILED(add_squares(p->update_graph, lists[2 * i + 1], squares));
+    CO_RETURN_IF_FAILED(norm[CO_GRADIENT_NORM_g] == CO_NO_VALUE
+                            ? flatten(p->update_graph, lists[2 * i + 1], norm)
+                            : add_squares(p->update_graph, lists[2 * i + 1], norm));
   }
   p->update_graph->layer = NULL;
   return CO_OK;

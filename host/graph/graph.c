@@ -301,6 +301,21 @@ co_status co_graph_add_output(co_graph *graph, const char *name, co_value value)
   return CO_OK;
 }
 
+bool co_graph_op_is_needed(const co_graph_op *op, const bool *needed) {
+  for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
+    if (op->out[k] != CO_NO_VALUE && needed[op->out[k]]) return true;
+  return false;
+}
+
+void co_graph_mark_needed(const co_graph *graph, bool *needed) {
+  for (int64_t i = graph->op_count - 1; i >= 0; i--) {
+    const co_graph_op *op = &graph->ops[i];
+    if (!co_graph_op_is_needed(op, needed)) continue;
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
+      if (op->in[k] != CO_NO_VALUE) needed[op->in[k]] = true;
+  }
+}
+
 co_status co_graph_add_loss(co_graph *graph, const co_loss_info *info) {
   if (graph->loss_count == CO_MAX_LOSSES)
     return co_fail(CO_ERR_CONFIG, "a model has at most %d losses", CO_MAX_LOSSES);

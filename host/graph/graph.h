@@ -6,7 +6,7 @@
 #define COHORT_HOST_GRAPH_GRAPH_H
 
 #include "host/core/context.h"
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -225,6 +225,9 @@ co_status co_graph_add_metric_value(co_graph *graph, const char *name, int64_t d
 // `doubles` doubles that an operation writes anew in each run.
 co_status co_graph_add_result(co_graph *graph, const char *name, int64_t doubles, co_value *out);
 co_status co_graph_add_output(co_graph *graph, const char *name, co_value value);
+// Marks what the marked values are computed from. An operation is needed if any of its outputs is.
+void co_graph_mark_needed(const co_graph *graph, bool *needed);
+bool co_graph_op_is_needed(const co_graph_op *op, const bool *needed);
 // The part of a graph between values: a graph of its own over the same parameters, whose first inputs
 // are `from`, in that order, and whose outputs are `to`. Inputs that it needs beside them follow under
 // their names; with `seeds`, so do those that bring the outputs' gradients.

@@ -72,19 +72,6 @@ static void mark_roots(const co_plan *plan, bool *needed) {
     if (wants_metric(plan, &graph->metrics[i])) needed[graph->metrics[i].sums] = true;
 }
 
-// Backwards over the operations: one is kept if any of its outputs is needed.
-static void mark_operations(const co_plan *plan, bool *needed, bool *keep) {
-  const co_graph *graph = plan->graph;
-  for (int64_t i = graph->op_count - 1; i >= 0; i--) {
-    const co_graph_op *op = &graph->ops[i];
-    keep[i] = plan->options.mode == CO_MODE_UPDATE;
-    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
-      if (op->out[k] != CO_NO_VALUE && needed[op->out[k]]) keep[i] = true;
-    for (int k = 0; keep[i] && k < CO_OP_MAX_OPERANDS; k++)
-      if (op->in[k] != CO_NO_VALUE) needed[op->in[k]] = true;
-  }
-}
-
 // Applies an operation's inference rule: another operation, or its input passed through.
 static void apply_inference(co_plan_op *op, co_value *alias) {
   const co_op_info *info = co_op_get_info(op->desc.op);
@@ -179,16 +166,16 @@ static void drop_unread_outputs(co_plan *plan) {
 co_status co_pass_build(co_plan *plan, co_store *store) {
   const co_graph *graph = plan->graph;
   bool *needed = co_arena_alloc(plan->arena, (size_t)graph->value_count + 1, sizeof *needed);
-  bool *keep = co_arena_alloc(plan->arena, (size_t)graph->op_count + 1, sizeof *keep);
   co_value *alias = co_arena_alloc(plan->arena, (size_t)graph->value_count + 1, sizeof *alias);
-  if (!needed || !keep || !alias) return CO_ERR_MEMORY;
+  if (!needed || !alias) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(copy_values(plan, store));
   mark_roots(plan, needed);
-  mark_operations(plan, needed, keep);
+  co_graph_mark_needed(graph, needed);
   for (int64_t i = 0; i < graph->value_count; i++)
     alias[i] = (co_value)i;
   for (int64_t i = 0; i < graph->op_count; i++)
-    if (keep[i]) CO_RETURN_IF_FAILED(copy_operation(plan, store, &graph->ops[i], alias));
+    if (plan->options.mode == CO_MODE_UPDATE || co_graph_op_is_needed(&graph->ops[i], needed))
+      CO_RETURN_IF_FAILED(copy_operation(plan, store, &graph->ops[i], alias));
   for (int64_t i = 0; i < graph->output_count; i++) {
     co_value value = graph->outputs[i].value;
     plan->outputs[i] = needed[value] ? alias[value] : CO_NO_VALUE;

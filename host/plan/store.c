@@ -219,7 +219,8 @@ int64_t co_store_elements(const co_store *store) {
 void *co_store_address(const co_store *store, int64_t index, co_block block) {
   const co_store_entry *entry = &store->entries[index];
   char *base = store->param;
-  if (entry->info.rows) return entry->rows[block];
+  // No phase with averages trains such a table (co_program_check_rows): it is its own average.
+  if (entry->info.rows) return entry->rows[block == CO_BLOCK_EMA ? CO_BLOCK_PARAM : block];
   if (block >= CO_BLOCK_STEPS) return NULL;
   if (block == CO_BLOCK_GRADIENT) base = store->gradient;
   if (block == CO_BLOCK_SLOT0) base = store->slot[0];

@@ -68,8 +68,8 @@ co_block co_store_result(const co_store *store);
 // After an update that wrote the parameters and, with them, the mirror.
 void co_store_note_update(co_store *store);
 size_t co_store_mirror_offset(const co_store *store, int64_t entry); // bytes
-// Makes room in the lists of gradients of tables with `rows` for the positions of the largest of
-// these effective batches. Before plans for training. CO_ERR_CONFIG where an operation reads such a
+// Makes room in the lists of gradients of tables with `rows` for the positions, of the largest of these
+// effective batches, that losses need. Before plans for training. CO_ERR_CONFIG where an operation reads such a
 // table in another way than by index.
 co_status co_store_reserve_rows(co_store *store, const co_graph *graph,
                                 const co_shape_class *classes, int64_t count);

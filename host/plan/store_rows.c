@@ -37,9 +37,10 @@ size_t co_store_row_bytes(const co_store *store, co_block block) {
   return bytes;
 }
 
-// Adds the positions of the operation, per effective batch, to those of the table that it reads.
+// Adds the positions of the operation, per effective batch, to those of the table that it reads, if
+// losses need it (`trained`): what only scores are made of has no gradient.
 static co_status count_positions(const co_store *store, const co_graph *graph,
-                                 const co_graph_op *op, const co_shape_class *shape,
+                                 const co_graph_op *op, const co_shape_class *shape, bool trained,
                                  int64_t *positions) {
   for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
     if (op->in[k] == CO_NO_VALUE || graph->values[op->in[k]].storage != CO_STORAGE_PARAM) continue;
@@ -49,6 +50,7 @@ static co_status count_positions(const co_store *store, const co_graph *graph,
       return co_fail(CO_ERR_CONFIG,
                      "layer '%s' reads all of '%s', which has update: rows; it wants update: dense",
                      op->layer, store->entries[entry].info.name);
+    if (!trained) continue;
     co_shape index = graph->values[op->in[CO_EMBEDDING_index]].desc.shape;
     co_shape_bind(&index, shape);
     positions[entry] += co_shape_count(&index);
@@ -57,10 +59,11 @@ static co_status count_positions(const co_store *store, const co_graph *graph,
 }
 
 static co_status reserve(co_store *store, const co_graph *graph, const co_shape_class *shape,
-                         int64_t *positions) {
+                         const bool *needed, int64_t *positions) {
   memset(positions, 0, (size_t)store->count * sizeof *positions);
   for (int64_t i = 0; i < graph->op_count; i++)
-    CO_RETURN_IF_FAILED(count_positions(store, graph, &graph->ops[i], shape, positions));
+    CO_RETURN_IF_FAILED(count_positions(store, graph, &graph->ops[i], shape,
+                                        co_graph_op_is_needed(&graph->ops[i], needed), positions));
   for (int64_t i = 0; i < store->count; i++) {
     if (positions[i] > INT32_MAX)
       return co_fail(CO_ERR_CONFIG, "'%s' is read at %lld positions of a batch, beyond 2^31 - 1",
@@ -74,10 +77,15 @@ static co_status reserve(co_store *store, const co_graph *graph, const co_shape_
 co_status co_store_reserve_rows(co_store *store, const co_graph *graph,
                                 const co_shape_class *classes, int64_t count) {
   int64_t *positions = co_alloc_zero(store->ctx, (size_t)store->count + 1, sizeof *positions);
-  co_status status = positions ? CO_OK : CO_ERR_MEMORY;
+  bool *needed = co_alloc_zero(store->ctx, (size_t)graph->value_count + 1, sizeof *needed);
+  co_status status = positions && needed ? CO_OK : CO_ERR_MEMORY;
+  for (int64_t i = 0; status == CO_OK && i < graph->loss_count; i++)
+    needed[graph->losses[i].sum] = true;
+  if (status == CO_OK) co_graph_mark_needed(graph, needed);
   for (int64_t i = 0; status == CO_OK && i < count; i++)
-    status = reserve(store, graph, &classes[i], positions);
+    status = reserve(store, graph, &classes[i], needed, positions);
   co_free(store->ctx, positions);
+  co_free(store->ctx, needed);
   return status;
 }
 

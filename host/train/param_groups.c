@@ -87,13 +87,16 @@ static bool names(const char *pattern, const co_graph *graph, const co_param_inf
 
 static co_status unknown_params(const co_graph *graph, const co_node *pattern, int64_t group,
                                 co_diagnostics *problems) {
-  const char **known = co_alloc(graph->ctx, (size_t)(2 * graph->param_count + 1) * sizeof *known);
+  const size_t most = (size_t)(2 * graph->param_count + graph->group_count + 1);
+  const char **known = co_alloc(graph->ctx, most * sizeof *known);
   if (!known) return CO_ERR_MEMORY;
   int64_t count = 0;
   for (int64_t i = 0; i < graph->param_count; i++) {
     known[count++] = graph->params[i].name;
     known[count++] = graph->params[i].layer;
   }
+  for (int64_t i = 0; i < graph->group_count; i++)
+    known[count++] = graph->groups[i];
   const char *near = co_nearest(pattern->text, known, count);
   co_status status =
       co_node_problem(problems, pattern, "`cohort plan` lists the layers",

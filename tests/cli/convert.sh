@@ -34,11 +34,13 @@ expect 0 export c -m scaled.h5 -O scaled.c --quiet
 expect 0 export onnx -m scaled.h5 -O scaled.onnx --quiet
 
 # Several inputs and outputs, by Keras' names or in their order.
-expect 0 convert "$models/several.model.h5" -O several.h5 --input first --input word=item --output yes=bought --json
+expect 0 convert "$models/several.model.h5" -O several.h5 --input a=first --input word=item --output yes=bought --json
 json inputs.0.column=first inputs.1.column=b inputs.2.column=item inputs.3.type=image targets.0.column=kind targets.2.column=bought
 expect 0 render-config -m several.h5
 grep -q 'size: 5' out || fail 'the rows of the table'
 refused 2 '--input c=x: the model has 4' -- convert "$models/several.model.h5" -O x.h5 --input c=x
+refused 2 'some with NAME=, some without' -- convert "$models/several.model.h5" -O x.h5 --input b=x --input y
+refused 2 "--input a=y: it is 'x' already" -- convert "$models/several.model.h5" -O x.h5 --input a=x --input a=y
 refused 2 'two columns are called' -- convert "$models/several.model.h5" -O x.h5 --output a
 expect 0 convert "$models/embedded.model.h5" -O embedded.h5 --quiet
 refused 4 'vector' -- predict -m embedded.h5 --dataset d.h5 -O x.csv

@@ -197,6 +197,7 @@ refused 3 'blend: must be a baseline' -- train -c "$presets/next-item-attention.
   --dataset n.h5 --run-dir x --set blend=nobody
 refused 3 'boosted_trees predicts nothing of such inputs' -- train -c "$presets/next-item-attention.yaml" \
   --dataset n.h5 --run-dir x --set blend=boosted_trees
+grep -q 'hint: these do: .*markov' err || fail 'which baselines predict of such inputs'
 refused 3 'needs events' -- train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir x --set blend=markov
 expect 0 import -O o.h5 "${log[@]}" --next-item session --session-gap 10d --json
 json ok=true

@@ -483,6 +483,11 @@ follow import -O q.h5 photos/test --image-size 64x64
 printf 'photo,t\nphotos/test/v/000.png,0\n,1\nphotos/test/v/001.png,1\n' >shown.csv
 hint 2 '--type COLUMN=image' import -O shown.h5 shown.csv --target t --fit pad
 follow import -O shown.h5 shown.csv --target t --fit pad --type photo=image -q
+printf 'n,s,y\n1,0,0\n2,1,1\n3,2,1\n4,0,0\n' >seen.csv
+awk '{ print NR == 1 ? "s," $0 : NR - 2 "," $0 }' shown.csv >photo.csv
+seen=(import -O seen.h5 seen.csv --target y --join photo.csv:s --type photo.photo=image --type s=category --fit pad -q)
+hint 4 'leave it out of --carry, and give the table by --source when scoring' "${seen[@]}" --carry photo
+follow "${seen[@]}"
 hint 2 '--split random:0.7,0.1,0.2, --split stratified:0.7,0.1,0.2, or folders train' import -O u.h5 photos/test --split hash:a
 follow import -O u.h5 photos/test --split stratified:0.7,0.1,0.2
 hint 2 'import a folder of images first: cohort import --format images' train --target v --dataset photos/test
@@ -510,6 +515,8 @@ follow import -O few.h5 few.csv --target t
 hint 4 'cohort convert --input COLUMN names it' predict -m k3.h5 --dataset few.h5 -O p2.csv -q
 sed 's/GlobalAveragePooling1D/GlobalAveragePoolong1D/' "$sources/tests/golden/keras/convolutions.model.h5" >odd.h5
 hint 5 '`cohort help layers` lists those that there are' convert odd.h5 -O k4.h5
+follow help layers
+hint 2 '`cohort help layers` lists them' help layer Densee
 follow help layers
 
 cat >>followed <<'END'

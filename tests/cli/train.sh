@@ -73,6 +73,10 @@ for word in 'INFO begin run: ' 'beginning at step 0' 'steps/s=' 'wait=' 'INFO ev
   grep -qF "$word" err || fail "the log of train lacks: $word"
 done
 cp out first
+# What a GPU would compute with, CPUs do not look at.
+echo garbage >run/autotune.tsv
+expect 0 evaluate -m run --dataset d.h5 --device cpu --autotune auto --json
+rm run/autotune.tsv
 expect 0 evaluate -m run --dataset d.h5 --json
 "$check_json" ok=true rows=60 split=test <out || fail 'JSON of evaluate'
 expect 0 inspect run/model.h5 --json

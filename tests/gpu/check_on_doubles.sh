@@ -6,6 +6,7 @@ set -eu
 root=$1
 build=$2
 output=$(mktemp -d "${TMPDIR:-/tmp}/gpu_check.XXXXXX")
+export XDG_CACHE_HOME="$output/cache"
 trap 'rm -rf "$output"' EXIT
 
 run() { # NAME EXPECTED-EXIT ARGUMENTS...

@@ -6,6 +6,7 @@ set -eu
 root=$1
 build=$2
 dir=$(mktemp -d "${TMPDIR:-/tmp}/gpu_session.XXXXXX")
+export XDG_CACHE_HOME="$dir/cache"
 trap 'rm -rf "$dir"' EXIT
 
 run() { # RESULTS EXPECTED-EXIT ACTION ARGUMENTS...

@@ -159,14 +159,35 @@ static void test_unknown_topic(void **state) {
   (void)state;
   cohort_context *context = context_of();
   cohort_result *result;
-  assert_int_equal(cohort_describe(context, "layer", &result), CO_ERR_USAGE);
+  assert_int_equal(cohort_describe(context, "l", &result), CO_ERR_USAGE); // layers, losses
   assert_non_null(strstr(cohort_result_json(result), "known: config, features, encoders, layers"));
+  cohort_result_free(result);
+  cohort_context_free(context);
+}
+
+static void test_one_entry(void **state) {
+  (void)state;
+  cohort_context *context = context_of();
+  cohort_result *result;
+  const char *entries[][2] = {{"layer", "Dropout"}, {"loss", "huber"}, {"metric", "roc_auc"}};
+  for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+    char name[64], line[64];
+    snprintf(name, sizeof name, "%s.%s", entries[i][0], entries[i][1]);
+    snprintf(line, sizeof line, "  %s ", entries[i][1]);
+    char *text = describe(context, name);
+    assert_non_null(strstr(text, line));
+    assert_null(strstr(text, "  Dense "));
+    free(text);
+  }
+  assert_int_equal(cohort_describe(context, "layers.dropuot", &result), CO_ERR_USAGE);
+  assert_non_null(strstr(cohort_result_json(result), "there is no 'dropuot' among the layers"));
   cohort_result_free(result);
   cohort_context_free(context);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_every_key_has_help),
-                                     TRAINING_TEST(test_unknown_topic)};
+                                     TRAINING_TEST(test_unknown_topic),
+                                     TRAINING_TEST(test_one_entry)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,7 @@ static void test_param_groups(void **state) {
                 NULL);
   check_trainer("param_groups: [{params: [labels]}]", CO_ERR_CONFIG,
                 "[0].params: no parameter or layer is called 'labels'");
+  check_trainer("param_groups: [{params: [imgae]}]", CO_ERR_CONFIG, "did you mean 'image'?");
   check_trainer("param_groups: [{params: ['*']}, {params: [label]}]", CO_ERR_CONFIG,
                 "[1].params: groups before it have them all");
   check_trainer("param_groups: [{params: label}]", CO_ERR_CONFIG, "must be a list of names");
@@ -133,7 +134,7 @@ static void test_losses(void **state) {
       {"mean_square_error", "did you mean 'mean_squared_error'?"},
       {"bce", "did you mean 'binary_cross_entropy'?"},
       {"BCEWithLogits", "did you mean 'binary_cross_entropy'?"},
-      {"triplet", "known: softmax_cross_entropy, sampled_softmax, binary_cross_entropy, mean_sq"},
+      {"triplet", "known: softmax_cross_entropy, sampled_softmax, binary_cross"},
       {"hinge", "does not fit the category target"},
       {"binary_cross_entropy", "does not fit the category target"},
       {"mean_squared_error", "does not fit the category target"}};

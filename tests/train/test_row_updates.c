@@ -168,6 +168,100 @@ static void nothing_else_is_as_large_as_the_table(void **unused) {
   rig_free(&r);
 }
 
+// The rows of a catalogue that is only scored have no gradient: there is no room for one.
+static void what_no_loss_needs_has_no_room(void **unused) {
+  (void)unused;
+  static int32_t all[5000];
+  const co_shape shape = co_shape_make(1, (int64_t)5000);
+  setup s = make_setup(2, "{adam: {}}");
+  rig r;
+  rig_open(&r, &s);
+  OK(co_graph_create(&r.graph, r.ctx));
+  build(&r, "{input_dim: 5000, output_dim: 4, update: rows}", "{input_dim: 5000, output_dim: 2}");
+  co_value items;
+  OK(co_graph_add_constant(r.graph, "items", CO_I32, &shape, all, &items));
+  items =
+      layer(&r, "Embedding", "table", "{input_dim: 5000, output_dim: 4, update: rows}", &items, 1);
+  OK(co_graph_add_output(r.graph, "scores", items));
+  rig_program(&r);
+  assert_int_equal(r.store->entries[entry_find(&r, "table/embeddings")].row_capacity,
+                   ROWS * (LIST + 1));
+  step_with(&r, 0, 1, 2);
+  rig_free(&r);
+}
+
+static void freeze(rig *r, const char *but) {
+  for (int64_t i = 0; i < r->graph->param_count; i++)
+    if (!strstr(r->graph->params[i].name, but)) r->graph->params[i].trainable = false;
+}
+
+// Nothing else is trained: the tables' gradients alone are the norm.
+static void tables_alone_are_trained(void **unused) {
+  (void)unused;
+  for (int p = 0; p < POLICIES; p++)
+    for (int both = 0; both < 2; both++) {
+      setup s = make_setup(p, "{adam: {}}");
+      rig r[2];
+      for (int rows = 0; rows < 2; rows++) {
+        rig_open(&r[rows], &s);
+        OK(co_graph_create(&r[rows].graph, r[rows].ctx));
+        build(
+            &r[rows],
+            rows ? "{input_dim: 4, output_dim: 5, update: rows}" : "{input_dim: 4, output_dim: 5}",
+            rows ? "{input_dim: 4, output_dim: 2, update: rows}" : "{input_dim: 4, output_dim: 2}");
+        freeze(&r[rows], both ? "embeddings" : "table");
+        rig_program(&r[rows]);
+      }
+      for (uint32_t step = 0; step < 2; step++) {
+        co_step_result result[2];
+        for (int rows = 0; rows < 2; rows++) {
+          batch b;
+          batch_make(&r[rows], &b, ROWS, step);
+          set_words(&r[rows], &b, 0, 4);
+          co_step scalars = step_for(&r[rows], &b, step, 0.1);
+          train_with(&r[rows], 0, &b, &scalars, &result[rows]);
+          batch_free(&r[rows], &b);
+        }
+        assert_true(fabs(result[0].gradient_norm - result[1].gradient_norm) <=
+                    policies[p].tolerance);
+        assert_true(result[0].gradient_norm > 0);
+        for (int64_t e = 0; e < r[0].store->count; e++)
+          assert_true(entry_difference(&r[1], &r[0], e, CO_BLOCK_PARAM) <= policies[p].tolerance);
+      }
+      rig_free(&r[0]);
+      rig_free(&r[1]);
+    }
+}
+
+// It stays as it is: so does its average.
+static void a_frozen_table_is_its_own_average(void **unused) {
+  (void)unused;
+  for (int p = 0; p < POLICIES; p++) {
+    setup s = make_setup(p, "{adam: {}}");
+    s.phase[0].ema_decay = 0.9;
+    s.evaluation_rows = ROWS;
+    rig r;
+    rig_open(&r, &s);
+    OK(co_graph_create(&r.graph, r.ctx));
+    build(&r, "{input_dim: 9, output_dim: 5, update: rows}", "{input_dim: 9, output_dim: 2}");
+    for (int64_t i = 0; i < r.graph->param_count; i++)
+      if (r.graph->params[i].rows) r.graph->params[i].trainable = false;
+    rig_program(&r);
+    const int64_t table = entry_find(&r, "table/embeddings"),
+                  other = entry_find(&r, "other/embeddings");
+    const size_t bytes = 9 * 5 * sizeof(double);
+    const double *start = entry_read(&r, table, CO_BLOCK_PARAM);
+    step_with(&r, 0, 1, 2);
+    assert_memory_equal(entry_read(&r, table, CO_BLOCK_EMA), start, bytes);
+    assert_memory_equal(entry_read(&r, table, CO_BLOCK_PARAM), start, bytes);
+    assert_memory_not_equal(entry_read(&r, other, CO_BLOCK_EMA),
+                            entry_read(&r, other, CO_BLOCK_PARAM), 9 * 2 * sizeof(double));
+    char hex[65];
+    OK(co_store_fingerprint(r.store, hex));
+    rig_free(&r);
+  }
+}
+
 static void refuses(const setup *s, const char *table, const char *message) {
   rig r;
   rig_open(&r, s);
@@ -195,6 +289,9 @@ int main(void) {
       cmocka_unit_test(where_every_row_is_read_it_is_dense),
       cmocka_unit_test(rows_that_are_not_read_stay),
       cmocka_unit_test(nothing_else_is_as_large_as_the_table),
+      cmocka_unit_test(what_no_loss_needs_has_no_room),
+      cmocka_unit_test(tables_alone_are_trained),
+      cmocka_unit_test(a_frozen_table_is_its_own_average),
       cmocka_unit_test(what_does_not_go_with_it_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

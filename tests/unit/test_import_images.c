@@ -7,6 +7,7 @@
 
 #include <png.h>
 
+#include "datasets/image_cells.h"
 #include "datasets/import_images.h"
 
 enum { SIDE = 20, FILES = 24 };
@@ -360,6 +361,68 @@ static void a_lack_of_memory_or_disk_leaves_nothing(void **state) {
   leaves_nothing(f, "a.tar");
 }
 
+// ---- named by the cells of a table -------------------------------------------------------------
+
+enum { CELLS = 4 };
+
+static void begin_cells(fixture *f, co_dictionary *words, const char *const **names,
+                        co_image_cells *cells, uint64_t *hashes) {
+  static const char *const files[CELLS] = {"-", "a.png", "b.png", "c.png"};
+  assert_int_equal(co_dictionary_create(words, f->ctx), CO_OK);
+  for (int i = CELLS; i-- > 0;) {
+    char path[16];
+    snprintf(path, sizeof path, "./%s", files[i]);
+    make_image(path, SIDE, SIDE, 100 + i);
+    assert_int_equal(co_dictionary_add(words, files[i], strlen(files[i]), i + 1, NULL), CO_OK);
+  }
+  assert_int_equal(co_dictionary_sort(words, names), CO_OK);
+  *cells = (co_image_cells){.column = "photo", .table = "t.csv", .names = words, .hashes = hashes};
+}
+
+// "-" is a file as well. What changed since it was looked at is not taken.
+static void cells_name_files(void **state) {
+  fixture *f = *state;
+  co_dictionary words;
+  co_image_cells cells;
+  const char *const *names;
+  char digest[65];
+  uint64_t hashes[CELLS];
+  uint8_t rows[CELLS][SIDE * SIDE];
+  begin_cells(f, &words, &names, &cells, hashes);
+  assert_int_equal(co_image_cells_look(&cells, f->ctx, names, CELLS, digest), CO_OK);
+  assert_int_equal(co_image_cells_decode(&cells, f->ctx, names, CELLS, rows[0]), CO_OK);
+  for (int i = 0; i < CELLS; i++)
+    assert_int_equal(rows[i][SIDE - 1], 100 + i);
+  make_image("b.png", SIDE, SIDE, 200);
+  assert_int_equal(co_image_cells_decode(&cells, f->ctx, names, CELLS, rows[0]), CO_ERR_DATA);
+  assert_string_equal(co_error_last()->file, "./b.png");
+  assert_string_equal(co_error_last()->message, "it changed while it was read");
+  co_dictionary_free(&words);
+}
+
+// Of several bad files the first is told, whatever the threads; a stop leaves out all that is left.
+static void cells_end_at_the_first_bad_file_or_a_stop(void **state) {
+  fixture *f = *state;
+  co_dictionary words;
+  co_image_cells cells;
+  const char *const *names;
+  const int stop = 1;
+  char digest[65];
+  uint64_t hashes[CELLS];
+  begin_cells(f, &words, &names, &cells, hashes);
+  for (int i = 1; i < CELLS; i++)
+    write_bytes(names[i], "x", 1);
+  for (int threads = 1; threads <= 4; threads++) {
+    co_context_set_threads(f->ctx, threads);
+    assert_int_equal(co_image_cells_look(&cells, f->ctx, names, CELLS, digest), CO_ERR_DATA);
+    assert_string_equal(co_error_last()->file, "./a.png");
+  }
+  cells.stop = &stop;
+  assert_int_equal(co_image_cells_look(&cells, f->ctx, names, CELLS, digest), CO_INTERRUPTED);
+  assert_int_equal(co_image_cells_decode(&cells, f->ctx, names, CELLS, NULL), CO_INTERRUPTED);
+  co_dictionary_free(&words);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(folders_are_classes),
@@ -372,6 +435,8 @@ int main(void) {
       DATA_TEST(a_flat_folder_has_no_classes),
       DATA_TEST(archives_are_as_the_folder_that_was_packed),
       DATA_TEST(bad_archives_are_named),
+      DATA_TEST(cells_name_files),
+      DATA_TEST(cells_end_at_the_first_bad_file_or_a_stop),
       DATA_TEST(a_lack_of_memory_or_disk_leaves_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,6 +286,19 @@ static void shapes_that_do_not_fit_are_refused(void **state) {
   }
 }
 
+static void a_layer_of_another_list_is_suggested(void **state) {
+  fixture *f = *state;
+  co_named_value code = add_input(f, "code", CO_F32, co_shape_make(2, CO_DIM_N, (int64_t)24));
+  co_named_value items[] = {{"encoded", code.value}};
+  co_named_values outer = {items, 1};
+  const co_layer_list_options options = {"net", &code, 1, code.value, &outer, NULL};
+  co_value out;
+  OK(co_layer_list_build(f->graph, parse(f, "[{Dense: 2, inputs: [encodde]}]"), "layers", &options,
+                         f->arena, &f->problems, &out));
+  assert_int_equal(f->problems.count, 1);
+  assert_non_null(strstr(f->problems.item[0].message, "did you mean 'encoded'?"));
+}
+
 // Sizes as Keras has them of transposed convolutions, padding and cropping; what does not fit is refused.
 static void images_change_their_size(void **state) {
   fixture *f = *state;
@@ -441,6 +454,7 @@ int main(void) {
                                      TEST(copies_stand_alone),
                                      TEST(a_residual_network),
                                      TEST(a_decoder_of_images),
+                                     TEST(a_layer_of_another_list_is_suggested),
                                      TEST(images_change_their_size),
                                      TEST(shapes_that_do_not_fit_are_refused),
                                      TEST(a_tied_network),

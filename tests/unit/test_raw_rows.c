@@ -205,6 +205,32 @@ static void joined_rows_come_in_parts(void **state) {
   }
 }
 
+// A model whose recipe lacks a size, or has another than its column, is refused.
+static void images_are_as_the_model_has_them(void **state) {
+  fixture *f = *state;
+  static const co_image_recipe wrong[] = {{.channels = 3},
+                                          {.height = 8, .width = 4, .channels = 3}};
+  static const co_column image = {
+      .name = "note", .type = CO_COLUMN_IMAGE, .role = CO_ROLE_INPUT, .shape = {3, {4, 8, 3}}};
+  const co_schema schema = {.column_count = 1, .columns = &image};
+  write_table(-1, -1);
+  for (int k = 0; k < 2; k++) {
+    co_recipe_column column = {.name = "note", .type = CO_RECIPE_IMAGE, .image = wrong[k]};
+    const co_recipe made = {.columns = &column, .column_count = 1};
+    const co_raw_model model = {.schema = &schema, .recipe = &made};
+    co_arena *arena;
+    co_raw_parts parts;
+    co_raw_rows_result result;
+    const co_raw_rows_options options = {
+        .path = "t.csv", .models = &model, .model_count = 1, .output = "out", .parts = &parts};
+    assert_int_equal(co_arena_create(&arena, f->ctx), CO_OK);
+    assert_int_equal(co_raw_rows_write(&result, f->ctx, arena, &options), CO_ERR_MODEL);
+    assert_non_null(strstr(co_error_last()->message, "for 'note', which is of others"));
+    co_raw_parts_free(&parts);
+    co_arena_free(arena);
+  }
+}
+
 // Whatever fails, nothing is left behind.
 static void full_disks_leave_nothing(void **state) {
   fixture *f = *state;
@@ -228,6 +254,7 @@ static void full_disks_leave_nothing(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       DATA_TEST(parts_are_the_rows_in_their_order), DATA_TEST(keys_that_repeat_are_told),
-      DATA_TEST(joined_rows_come_in_parts), DATA_TEST(full_disks_leave_nothing)};
+      DATA_TEST(joined_rows_come_in_parts), DATA_TEST(images_are_as_the_model_has_them),
+      DATA_TEST(full_disks_leave_nothing)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,7 @@ class Vertical:
         # In memory where that is possible: every checkpoint waits for the disk.
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = tempfile.mkdtemp(prefix="cohort_vertical_", dir=memory)
+        os.environ["XDG_CACHE_HOME"] = self.folder  # ways of devices that were timed: only this test's
         os.chdir(self.folder)
 
     def __enter__(self):
