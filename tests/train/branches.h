@@ -24,12 +24,13 @@ static inline void note_access(const co_plan *plan, co_value id, bool writes, ac
     id = plan->values[id].view_of;
   const co_plan_value *value = &plan->values[id];
   const bool arena = value->info.storage == CO_STORAGE_ARENA;
-  list[(*count)++] =
-      (access){.storage = value->info.storage,
-               .which = arena ? 0 : value->param >= 0 ? value->param : value->info.index,
-               .begin = arena ? value->offset : 0,
-               .end = arena ? value->offset + value->bytes : 1,
-               .writes = writes};
+  list[(*count)++] = (access){.storage = value->info.storage,
+                              .which = arena               ? 0
+                                       : value->param >= 0 ? value->param
+                                                           : value->info.index,
+                              .begin = arena ? value->offset : 0,
+                              .end = arena ? value->offset + value->bytes : 1,
+                              .writes = writes};
 }
 
 static inline int list_accesses(const co_plan *plan, const co_plan_op *op, access *list) {

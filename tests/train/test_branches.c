@@ -33,10 +33,12 @@ static co_value input_of(rig *r, const char *name, co_dtype dtype, co_shape shap
 
 // Two losses behind a pooled normalisation and a masked convolution.
 static void build_images(rig *r) {
-  co_value x = input_of(r, "x", CO_F32, co_shape_make(4, CO_DIM_N, (int64_t)6, (int64_t)6, (int64_t)2)),
+  co_value x = input_of(r, "x", CO_F32,
+                        co_shape_make(4, CO_DIM_N, (int64_t)6, (int64_t)6, (int64_t)2)),
            label = input_of(r, "label", CO_I32, co_shape_make(1, CO_DIM_N)),
            score = input(r, "score", 1);
-  x = layer(r, "Conv2D", "one", "{filters: 4, kernel_size: 3, padding: same, use_bias: false}", &x, 1);
+  x = layer(r, "Conv2D", "one", "{filters: 4, kernel_size: 3, padding: same, use_bias: false}", &x,
+            1);
   x = layer(r, "BatchNormalization", "norm", "{}", &x, 1);
   x = layer(r, "ReLU", "relu", "{}", &x, 1);
   x = layer(r, "MaxPooling2D", "pool", "{pool_size: 2}", &x, 1);
@@ -69,9 +71,8 @@ static void build_rows(rig *r) {
 // So many events that cuDNN computes the cells.
 static void build_events(rig *r) {
   co_graph_set_max_length(r->graph, 0, EVENTS);
-  co_value x[2] = {
-      input_of(r, "x", CO_F32, co_shape_make(3, CO_DIM_N, CO_DIM_T(0), (int64_t)3)),
-      input_of(r, "lengths", CO_I32, co_shape_make(1, CO_DIM_N))};
+  co_value x[2] = {input_of(r, "x", CO_F32, co_shape_make(3, CO_DIM_N, CO_DIM_T(0), (int64_t)3)),
+                   input_of(r, "lengths", CO_I32, co_shape_make(1, CO_DIM_N))};
   co_value score = input(r, "score", 1);
   x[0] = layer(r, "Dense", "dense", "{units: 4, activation: relu}", x, 1);
   x[0] = layer(r, "GRU", "gru", "{units: 3, return_sequences: true}", x, 2);

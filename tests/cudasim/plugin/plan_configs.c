@@ -146,9 +146,10 @@ static void compare(const job *j, const char *config, bool bf16) {
   CHECK(bytes[0].parameters == bytes[1].parameters && bytes[0].slots == bytes[1].slots);
   CHECK(bytes[0].total >= bytes[1].total && bytes[0].workspace >= bytes[1].workspace);
   CHECK(ops > 0 && planned > 0 && launches >= ops && beside > 0);
-  (void)printf("%s%s: %lld operations, %lld of them by libraries, %lld beside others, %lld launches\n",
-               config, bf16 ? " in bf16" : "", (long long)ops, (long long)planned,
-               (long long)beside, (long long)launches);
+  (void)printf(
+      "%s%s: %lld operations, %lld of them by libraries, %lld beside others, %lld launches\n",
+      config, bf16 ? " in bf16" : "", (long long)ops, (long long)planned, (long long)beside,
+      (long long)launches);
 }
 
 // A plan cannot be run by mistake.
