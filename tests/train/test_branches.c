@@ -138,9 +138,9 @@ static int count_all_beside(const rig *r) {
   return count;
 }
 
-// Single batches and those of two micro-batches, in all phases: the third of a kind is a recorded one.
+// Single batches and those of two micro-batches, in all phases: the second of a kind is a recorded one.
 static void train_all(rig *r, int network) {
-  for (uint32_t step = 0; step < 6; step++)
+  for (uint32_t step = 0; step < 4; step++)
     for (int phase = 0; phase < networks[network].phases; phase++) {
       batch b;
       batch_make_class(r, &b, &r->setup.classes[step % 2], step);
