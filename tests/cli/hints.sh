@@ -423,6 +423,8 @@ hint 4 '--split all takes all rows' evaluate -m halves -m thirds --dataset rows.
 follow evaluate -m halves -m thirds --dataset rows.csv --split all -q
 hint 4 'without a key column rows are called by their number' explain -m whole --dataset rows.csv --row nobody -q
 follow explain -m whole --dataset rows.csv --row 7 -q
+hint 2 'without --events the effects are those of columns' explain -m whole --dataset rows.csv --rows 1 --events 3 -q
+follow explain -m whole --dataset rows.csv --rows 1 -q
 follow train -c linear.yaml --dataset d.h5 --run-dir pixels -q
 hint 3 '-O FILE.csv tells the effects of columns' explain -m pixels --dataset d.h5 --rows 2 -O pixels.html -q
 follow explain -m pixels --dataset d.h5 --rows 2 -O pixels.csv -q
