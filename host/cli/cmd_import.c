@@ -396,9 +396,7 @@ static co_status check_events(const cli_import_options *o) {
       return refuse("--cutoff, --label, --next-item or --schema", "events with --samples");
     return CO_OK;
   }
-  if (o->targets.count || o->key || o->types.count || o->ignored.count || o->schema ||
-      o->print_schema || o->split || o->tables.joins.count || o->tables.carried.count ||
-      o->tables.sources.count)
+  if (o->targets.count || o->key || o->schema || o->print_schema || o->split)
     return refuse("an option of tables", "events");
   return CO_OK;
 }
@@ -438,7 +436,7 @@ static co_status run(cli_job *cli, const void *options_) {
                : are_images(&o->files) ? IMAGES
                                        : CSV;
   const bool table = format == CSV || (format == EVENTS && o->events.samples.count);
-  if (format != IMAGES && has_image_options(o, table))
+  if (format != IMAGES && has_image_options(o, table || format == EVENTS))
     return refuse("an option of images", formats[format]);
   if (fraction && o->validation[0])
     return co_fail(CO_ERR_USAGE, "--validation-fraction does not go with --validation-set");
