@@ -5,7 +5,7 @@
 #define COHORT_KERNELS_BACKEND_H
 
 #include "host/core/context.h"
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-// Counts every change of this file, backend.h, ops.h or what they include: library and plugin pass
+// Counts every change of this file, backend.h, descriptor.h or what they include: library and plugin pass
 // structures to each other.
 #define CO_CUDA_ABI 24u
 

@@ -146,6 +146,17 @@ bool co_cpu_all_canonical(const co_op_desc *desc);
 void co_cpu_widen(const co_cpu *cpu, float *to, const co_bf16 *from, int64_t count);
 void co_cpu_round(const co_cpu *cpu, co_bf16 *to, const float *from, int64_t count);
 
+// What SGD (`m` may be NULL) and ADAM do to n elements that have a rate and a decay in common, each with
+// its factors; gate is the clip factor. By one thread.
+typedef struct co_cpu_update {
+  const co_op_attr *attr;
+  double gate, rate, decay, correction1, correction2;
+} co_cpu_update;
+void co_cpu_sgd(const co_cpu *cpu, const co_cpu_update *update, float *w, const float *g, float *m,
+                int64_t n);
+void co_cpu_adam(const co_cpu *cpu, const co_cpu_update *update, float *w, const float *g, float *m,
+                 float *v, int64_t n);
+
 // ---- threads -----------------------------------------------------------------------------------
 
 // That OpenMP gives as many threads as the backend has. oneDNN shares out the work of some operations
