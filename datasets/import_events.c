@@ -66,7 +66,7 @@ co_status co_event_recipe_print(co_text *out, const co_event_recipe *r) {
 
 static void print_items(const co_events_import *m, co_text *t) {
   const co_image_recipe *image = &m->items.picture.images.recipe;
-  if (!m->recipe.items) return;
+  if (!m->options->joined) return;
   co_text_printf(t, "joined: sha256 %s\n", m->items.digest);
   print_text(t, "picture", m->items.picture_name);
   print_text(t, "description", m->items.description_name);
