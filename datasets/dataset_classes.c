@@ -52,8 +52,8 @@ static co_status check_member(co_dataset *d, const char *path, const co_column *
 }
 
 static co_shape pictures_shape(const co_column *c) {
-  return (co_shape){
-      4, {c->category_count, c->picture.dim[0], c->picture.dim[1], c->picture.dim[2]}};
+  return (co_shape){4,
+                    {c->category_count, c->picture.dim[0], c->picture.dim[1], c->picture.dim[2]}};
 }
 
 static co_status read_pictures(co_h5 *h5, const char *path, const co_column *c, uint8_t *out) {

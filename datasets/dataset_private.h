@@ -19,9 +19,9 @@ typedef struct dataset_column {
   int64_t table; // index into the tables
   int64_t rows;
   size_t row_bytes;
-  uint32_t crc;     // of the values as delivered
+  uint32_t crc;                          // of the values as delivered
   uint32_t picture_crc, description_crc; // of what the classes of a category look like, and say
-  const void *data; // mapped or owned; NULL for text
+  const void *data;                      // mapped or owned; NULL for text
   void *owned;
   // Texts, and integers of keys; read on first use.
   char **text;

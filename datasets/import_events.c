@@ -203,8 +203,7 @@ static co_status read_items(co_events_import *m) {
 // Of an import all columns of a table of items are found out, of a scoring those that it needs are known.
 static co_status begin_items(co_events_import *m) {
   const co_import_events_options *o = m->options;
-  if (o->joined)
-    return co_items_survey(&m->items, m->ctx, m->arena, o, &m->scan, &m->recipe);
+  if (o->joined) return co_items_survey(&m->items, m->ctx, m->arena, o, &m->scan, &m->recipe);
   if (!o->items_path) return CO_OK;
   return co_items_begin(&m->items, m->ctx, m->arena, o, &m->scan);
 }
@@ -325,8 +324,7 @@ static void write_of_item(const co_events_import *m, const co_filled_event_colum
   const void *values = m->items.columns[-3 - c->value].values;
   const int32_t code = (int32_t)event->value[m->item];
   if (c->column.dtype == CO_I32)
-    ((int32_t *)(void *)c->block)[m->block_rows] =
-        code < 0 ? -1 : ((const int32_t *)values)[code];
+    ((int32_t *)(void *)c->block)[m->block_rows] = code < 0 ? -1 : ((const int32_t *)values)[code];
   else
     ((float *)(void *)c->block)[m->block_rows] = code < 0 ? NAN : ((const float *)values)[code];
 }
@@ -547,8 +545,7 @@ static co_status write_output(co_events_import *m) {
   CO_RETURN_IF_FAILED(write_samples(m));
   if (o->joined)
     CO_RETURN_IF_FAILED(co_items_write(&m->items, m->writer, TABLE, "item",
-                                       m->log.categories[m->item],
-                                       m->log.category_count[m->item]));
+                                       m->log.categories[m->item], m->log.category_count[m->item]));
   CO_RETURN_IF_FAILED(write_source(m));
   return o->temporary
              ? co_dataset_writer_commit_temporary(m->writer, m->result->fingerprint, o->temporary)

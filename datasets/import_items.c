@@ -38,18 +38,18 @@ static co_status add_column(co_items *items, const co_import_events_options *o, 
   if (!event_name)
     event_name = is_taken(o, name) ? co_arena_format(items->arena, "%s.%s", table, name) : name;
   if (!event_name) return CO_ERR_MEMORY;
-  items->columns[items->column_count++] = (co_item_column){
-      .name = name,
-      .words = words,
-      .column = {.name = event_name,
-                 .type = category ? CO_COLUMN_CATEGORY : CO_COLUMN_NUMBER,
-                 .role = CO_ROLE_INPUT,
-                 .dtype = category ? CO_I32 : CO_F32}};
+  items->columns[items->column_count++] =
+      (co_item_column){.name = name,
+                       .words = words,
+                       .column = {.name = event_name,
+                                  .type = category ? CO_COLUMN_CATEGORY : CO_COLUMN_NUMBER,
+                                  .role = CO_ROLE_INPUT,
+                                  .dtype = category ? CO_I32 : CO_F32}};
   return CO_OK;
 }
 
-static co_status add_category(co_items *items, const co_import_events_options *o,
-                              const char *table, co_column_survey *c) {
+static co_status add_category(co_items *items, const co_import_events_options *o, const char *table,
+                              co_column_survey *c) {
   const char *const *texts;
   CO_RETURN_IF_FAILED(co_dictionary_sort(&c->words, &texts));
   CO_RETURN_IF_FAILED(add_column(items, o, table, c->name, NULL, true, &c->words));
@@ -62,7 +62,7 @@ static co_status add_category(co_items *items, const co_import_events_options *o
 static co_status second(const co_items *items, const char *a, const char *b, const char *what) {
   co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
                                 "'%.200s' and '%.200s': an item has one %s", a, b, what);
-  co_hint("leave one out by --ignore %.100s.%.100s", items->found.joins[0].table.table, b);
+  co_hint("leave it out by --ignore %.100s.%.100s", items->found.joins[0].table.table, b);
   return status;
 }
 
@@ -97,8 +97,7 @@ static co_status take_column(co_items *items, const co_import_events_options *o,
 }
 
 static co_status name_columns(const co_items *items, co_event_recipe *recipe) {
-  const char **names =
-      co_arena_alloc(items->arena, (size_t)items->column_count + 1, sizeof *names);
+  const char **names = co_arena_alloc(items->arena, (size_t)items->column_count + 1, sizeof *names);
   if (!names) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < items->column_count; i++) {
     const co_item_column *c = &items->columns[i];
@@ -126,8 +125,7 @@ co_status co_items_survey(co_items *items, co_context *ctx, co_arena *arena,
   co_survey *survey = &items->joins.items[0].survey;
   items->scan = survey->scan;
   memcpy(items->digest, survey->digest, sizeof items->digest);
-  items->columns =
-      co_arena_alloc(arena, (size_t)survey->column_count + 1, sizeof *items->columns);
+  items->columns = co_arena_alloc(arena, (size_t)survey->column_count + 1, sizeof *items->columns);
   if (!items->columns) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < survey->column_count; i++)
     if (survey->columns[i].recipe.role == CO_RECIPE_INPUT &&
@@ -210,8 +208,9 @@ static co_status take_number(const reading *r, const co_row_place *place, int64_
                              const co_cell *cell, float *out) {
   double value = NAN;
   if (!co_cell_is_missing(cell) && co_cell_read(cell, &value) != CO_CELL_NUMBER) {
-    co_status status = co_scan_wrong(r->scan, place, field, "'%.*s' is no number of the range of float32",
-                                     (int)(cell->length < 40 ? cell->length : 40), cell->text);
+    co_status status =
+        co_scan_wrong(r->scan, place, field, "'%.*s' is no number of the range of float32",
+                      (int)(cell->length < 40 ? cell->length : 40), cell->text);
     co_hint("correct the cell, or leave it empty: then it is missing");
     return status;
   }
@@ -317,9 +316,10 @@ static co_status count_unlisted(const reading *r, const char *const *names, int6
   }
   if (!items->unlisted) return CO_OK;
   if (items->unlisted == count) {
-    co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
-                                  "none of the log's %" PRId64 " items is in column '%.200s', not '%.100s'",
-                                  count, items->key, first);
+    co_status status =
+        co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
+                   "none of the log's %" PRId64 " items is in column '%.200s', not '%.100s'", count,
+                   items->key, first);
     co_hint("--join FILE:ITEM=KEY, where the items have another name there");
     return status;
   }
@@ -347,8 +347,8 @@ static co_status write_pictures(co_items *items, co_dataset_writer *writer, cons
   const co_image_cells *cells = &items->picture.images;
   const int64_t bytes = co_image_recipe_bytes(&cells->recipe);
   int64_t id, most = IMAGES_BYTES / bytes + 1;
-  CO_RETURN_IF_FAILED(co_dataset_writer_open_pictures(
-      writer, table, column, &items->picture.column.shape, count, &id));
+  CO_RETURN_IF_FAILED(co_dataset_writer_open_pictures(writer, table, column,
+                                                      &items->picture.column.shape, count, &id));
   if (most > count) most = count;
   uint8_t *rows = co_alloc(items->ctx, (size_t)(most * bytes));
   co_status status = rows ? CO_OK : CO_ERR_MEMORY;
@@ -405,8 +405,7 @@ static co_status carry(const co_items *items, co_dataset_writer *writer, const c
 
 co_status co_items_write(co_items *items, co_dataset_writer *writer, const char *table,
                          const char *column, const char *const *names, int64_t count) {
-  if (items->picture_name)
-    CO_RETURN_IF_FAILED(write_pictures(items, writer, table, column, count));
+  if (items->picture_name) CO_RETURN_IF_FAILED(write_pictures(items, writer, table, column, count));
   if (items->description_name)
     CO_RETURN_IF_FAILED(
         co_dataset_writer_descriptions(writer, table, column, items->descriptions, count));

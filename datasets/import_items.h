@@ -13,11 +13,11 @@ extern "C" {
 
 // A column that events have of their items.
 typedef struct co_item_column {
-  const char *name;            // in the table
-  co_column column;            // of the events: f32 numbers, or i32 categories
-  const co_dictionary *words;  // of categories
-  co_dictionary own;           // … of those that a model knows
-  void *values;                // by the item's code: NaN, -1 = missing
+  const char *name;           // in the table
+  co_column column;           // of the events: f32 numbers, or i32 categories
+  const co_dictionary *words; // of categories
+  co_dictionary own;          // … of those that a model knows
+  void *values;               // by the item's code: NaN, -1 = missing
 } co_item_column;
 
 typedef struct co_items {
@@ -30,10 +30,10 @@ typedef struct co_items {
   char digest[65]; // of the table's file, then
   co_item_column *columns;
   int64_t column_count;
-  co_encoded_column picture; // its shape has rank 0 where items have none
+  co_encoded_column picture;                   // its shape has rank 0 where items have none
   const char *picture_name, *description_name; // columns of the table; NULL = there is none
-  const char **pictures, **descriptions;       // by the item's code: a file's name, a text; "" = missing
-  int64_t unlisted;                            // items that the table lacks
+  const char **pictures, **descriptions; // by the item's code: a file's name, a text; "" = missing
+  int64_t unlisted;                      // items that the table lacks
 } co_items;
 
 // Finds out the columns of the table that o->joined names; *recipe gets them. CO_ERR_DATA as of

@@ -69,8 +69,6 @@ co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const c
                            .items_key = o.items_key,
                            .rfm = o.rfm};
   *file = o.file;
-  CO_RETURN_IF_FAILED(
-      list_columns(&out->columns, &out->column_count, o.columns, arena, problems));
-  return list_columns(&out->item_columns, &out->item_column_count, o.item_columns, arena,
-                      problems);
+  CO_RETURN_IF_FAILED(list_columns(&out->columns, &out->column_count, o.columns, arena, problems));
+  return list_columns(&out->item_columns, &out->item_column_count, o.item_columns, arena, problems);
 }

@@ -101,7 +101,9 @@ static const cli_option options_table[] = {
      .offset = AT(types),
      .value = "COL=TYPE",
      .doc = "csv: number, binary, category, date, date:%d/%m/%Y, text, image (its cells\n"
-            "name files, from the table's folder) or id, instead of what is found out"},
+            "name files, from the table's folder) or id, instead of what is found out; of a joined "
+            "table "
+            "TABLE.COL"},
     {.name = "ignore",
      .kind = CLI_LIST,
      .offset = AT(ignored),
@@ -467,8 +469,10 @@ const cli_verb cli_verb_import = {
     .details =
         "Nothing appears under the output's name before it is complete. An output made from\n"
         "equal inputs is left alone, or made again if it is damaged. Several FILEs with the same\n"
-        "columns are one table; --join adds columns of another by its key. What a column is, is\n"
-        "found out from all of its cells; --print-schema shows it.\n",
+        "columns are one table; --join adds columns of another by its key; to events, by --item, "
+        "a\n"
+        "table of their items. What a column is, is found out from all of its cells;\n"
+        "--print-schema shows it.\n",
     .common = CLI_SEED | CLI_FORCE | CLI_THREADS,
     .options = options_table,
     .options_size = sizeof(cli_import_options),

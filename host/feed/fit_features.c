@@ -497,8 +497,8 @@ static co_status take_members(co_input_feature *feature, co_context *ctx, co_dat
   const co_column *column = co_schema_find(co_dataset_schema(dataset), feature->column->name);
   co_class_members members = {0};
   if (column && column->picture.rank) {
-    uint8_t *pixels =
-        co_arena_alloc(arena, (size_t)column->category_count, (size_t)co_shape_count(&column->picture));
+    uint8_t *pixels = co_arena_alloc(arena, (size_t)column->category_count,
+                                     (size_t)co_shape_count(&column->picture));
     if (!pixels) return CO_ERR_MEMORY;
     CO_RETURN_IF_FAILED(co_dataset_pictures(dataset, column->name, pixels));
     members.pictures = pixels;

@@ -31,10 +31,10 @@ static co_status read(co_model_builder *b, const co_node *item, const char *path
 
 static co_status declare(co_model *model, co_input_feature *feature) {
   const co_shape *picture = &feature->column->picture;
-  const co_fitted array = {.name = "pictures",
-                           .dtype = CO_U8,
-                           .shape = co_shape_make(2, feature->column->category_count + 1,
-                                                  co_shape_count(picture))};
+  const co_fitted array = {
+      .name = "pictures",
+      .dtype = CO_U8,
+      .shape = co_shape_make(2, feature->column->category_count + 1, co_shape_count(picture))};
   CO_RETURN_IF_FAILED(co_classes_declare(model, feature));
   return co_feature_declare(model, feature, &array, 1);
 }

@@ -22,8 +22,15 @@ typedef struct text_options {
 static const char *const token_words[] = {"words", "characters", NULL};
 
 #define TEXT_FIELDS                                                                                \
-  {"tokens", CO_FIELD_ENUM, offsetof(text_options, tokens), "words", 0, 0, token_words,            \
-   "What is counted: words, or pieces of them.", NULL},                                            \
+  {"tokens",                                                                                       \
+   CO_FIELD_ENUM,                                                                                  \
+   offsetof(text_options, tokens),                                                                 \
+   "words",                                                                                        \
+   0,                                                                                              \
+   0,                                                                                              \
+   token_words,                                                                                    \
+   "What is counted: words, or pieces of them.",                                                   \
+   NULL},                                                                                          \
       {"ngram",                                                                                    \
        CO_FIELD_INT,                                                                               \
        offsetof(text_options, ngram),                                                              \
@@ -280,10 +287,10 @@ static co_status read_event_text(co_model_builder *b, const co_node *item, const
 }
 
 static co_status declare_bags(co_model *model, co_input_feature *feature) {
-  const co_fitted bags = {.name = "bags",
-                          .dtype = CO_F32,
-                          .shape = co_shape_make(2, feature->column->category_count + 1,
-                                                 options_of(feature)->buckets)};
+  const co_fitted bags = {
+      .name = "bags",
+      .dtype = CO_F32,
+      .shape = co_shape_make(2, feature->column->category_count + 1, options_of(feature)->buckets)};
   CO_RETURN_IF_FAILED(co_classes_declare(model, feature));
   return co_feature_declare(model, feature, &bags, 1);
 }
@@ -315,8 +322,8 @@ static co_status take_texts(co_context *ctx, co_input_feature *feature,
 
 static co_status look_up(co_model *model, const co_input_block *block, co_value *value) {
   const co_fitted *bags = co_feature_fitted(block->features, "bags");
-  const co_op_attr rows = {
-      .shape = co_shape_make(2, CO_DIM_NT(block->event_table), bags->shape.dim[1])};
+  const co_op_attr rows = {.shape =
+                               co_shape_make(2, CO_DIM_NT(block->event_table), bags->shape.dim[1])};
   co_value in[2] = {*value};
   char *name = co_arena_format(model->arena, "%s/bags", block->name);
   if (!name) return CO_ERR_MEMORY;
@@ -341,7 +348,8 @@ static const co_input_class event_input = {.preprocessing = event_preprocessing,
 extern const co_feature_class co_feature_event_text;
 const co_feature_class co_feature_event_text = {
     .name = "event_text",
-    .doc = "Of type event_text: the text of each event's class, such as an item bought, as a bag of words or "
+    .doc = "Of type event_text: the text of each event's class, such as an item bought, as a bag "
+           "of words or "
            "characters.",
     .of_events = true,
     .columns = 1u << CO_COLUMN_CATEGORY,

@@ -50,8 +50,7 @@ static co_status fold_events(co_graph *graph, const co_shape *rows, bool back, c
   for (int i = 1; i < rows->rank; i++)
     features *= rows->dim[i];
   if (!back)
-    attr.shape =
-        co_shape_make(3, CO_DIM_N, CO_DIM_T(co_dim_event_table(rows->dim[0])), features);
+    attr.shape = co_shape_make(3, CO_DIM_N, CO_DIM_T(co_dim_event_table(rows->dim[0])), features);
   return co_emit(graph, CO_OP_RESHAPE, &attr, 1, x, x);
 }
 
