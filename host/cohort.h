@@ -531,6 +531,9 @@ typedef struct cohort_explain_options {
   // Grad-CAM; `rows` 0 = 24 images.
   const char *output;
   int64_t steps; // 0 = 32
+  // Of a model of events: in place of columns the last so many events of each row, at most 1000, and the
+  // score as they came. The file then has the key, event, values, effect and score. 0 = columns.
+  int64_t events;
   const char *device;
   int threads, workers;
   bool force;
