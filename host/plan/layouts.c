@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 8: memory layouts. Operations are asked one after another; where an operand lies otherwise
+// Pass 9: memory layouts. Operations are asked one after another; where an operand lies otherwise
 // than its reader wants, a REORDER is put in between (once per value and layout).
 #include <string.h>
 

@@ -449,6 +449,17 @@ static void check_gradient(ops_suite *suite, objective *o, int input, const doub
   free(direction);
 }
 
+// A loss makes its own gradients: outputs named d<input>.
+static void check_loss_gradients(ops_suite *suite, objective *o, void *const *forward_out) {
+  const co_op_info *info = co_op_get_info(o->problem->desc.op);
+  const char *name;
+  size_t length;
+  for (int i = 0; co_operand_get(info->outputs, i, &name, &length, NULL); i++) {
+    const int of = *name == 'd' ? co_operand_find(info->inputs, name + 1, length - 1) : -1;
+    if (of >= 0 && forward_out[i]) check_gradient(suite, o, of, forward_out[i]);
+  }
+}
+
 // Gradients of every input by the rules, against differences of a random projection of the outputs
 // that the rules start from (losses: of their sum).
 static void check_gradients(ops_suite *suite, const ops_problem *p, void *const *forward_out) {
@@ -462,7 +473,7 @@ static void check_gradients(ops_suite *suite, const ops_problem *p, void *const 
     const co_step *step = p->in[ops_problem_input(p, "step")];
     o.cotangent[1] = ops_allocate(sizeof(double));
     o.cotangent[1][0] = step->inv_norm[p->desc.attr.output];
-    check_gradient(suite, &o, 0, forward_out[2]);
+    check_loss_gradients(suite, &o, forward_out);
   }
   const char *cursor = info->backward;
   co_rule rule;
