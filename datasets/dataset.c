@@ -115,18 +115,29 @@ static co_status list_splits(co_dataset *d, const uint8_t *split) {
   return CO_OK;
 }
 
-co_status co_dataset_resplit(co_dataset **out, co_dataset *dataset, const uint8_t *split) {
+// Another description of the same data, in an arena of its own.
+static co_status share(co_dataset **out, co_dataset *dataset) {
   co_arena *arena;
   *out = NULL;
   CO_RETURN_IF_FAILED(co_arena_create(&arena, dataset->ctx));
   co_dataset *d = co_arena_alloc(arena, 1, sizeof *d);
-  if (d) {
-    *d = *dataset;
-    d->base = dataset->base ? dataset->base : dataset;
-    d->arena = arena;
-  }
-  if (!d || list_splits(d, split) != CO_OK) {
+  if (!d) {
     co_arena_free(arena);
+    return CO_ERR_MEMORY;
+  }
+  *d = *dataset;
+  d->base = dataset->base ? dataset->base : dataset;
+  d->arena = arena;
+  *out = d;
+  return CO_OK;
+}
+
+co_status co_dataset_resplit(co_dataset **out, co_dataset *dataset, const uint8_t *split) {
+  co_dataset *d;
+  CO_RETURN_IF_FAILED(share(&d, dataset));
+  *out = NULL;
+  if (list_splits(d, split) != CO_OK) {
+    co_dataset_close(d);
     return CO_ERR_MEMORY;
   }
   co_sha256 hash;
@@ -227,6 +238,25 @@ co_status co_dataset_ranges(co_dataset *d, const char *table, const int64_t **be
   CO_RETURN_IF_FAILED(find_table(d, table, true, &reach));
   *begin = reach->begin;
   *end = reach->end;
+  return CO_OK;
+}
+
+co_status co_dataset_cut(co_dataset **out, co_dataset *dataset, const char *events, int64_t *begin,
+                         int64_t *end) {
+  const dataset_table *reach = NULL;
+  co_dataset *d;
+  *out = NULL;
+  CO_RETURN_IF_FAILED(find_table(dataset, events, true, &reach));
+  CO_RETURN_IF_FAILED(share(&d, dataset));
+  d->reach = co_arena_alloc(d->arena, (size_t)d->schema.table_count, sizeof *d->reach);
+  if (!d->reach) {
+    co_dataset_close(d);
+    return CO_ERR_MEMORY;
+  }
+  memcpy(d->reach, dataset->reach, (size_t)d->schema.table_count * sizeof *d->reach);
+  d->reach[reach - dataset->reach].begin = begin;
+  d->reach[reach - dataset->reach].end = end;
+  *out = d;
   return CO_OK;
 }
 

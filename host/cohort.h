@@ -531,6 +531,9 @@ typedef struct cohort_explain_options {
   // Grad-CAM; `rows` 0 = 24 images.
   const char *output;
   int64_t steps; // 0 = 32
+  // Of a model of events: in place of columns the last so many events of each row, at most 1000, and the
+  // score as they came. The file then has the key, event, values, effect and score. 0 = columns.
+  int64_t events;
   const char *device;
   int threads, workers;
   bool force;
@@ -586,7 +589,9 @@ typedef struct cohort_convert_options {
   // the only input column, several are called as in Keras.
   const char *const *inputs;
   const char *const *outputs; // [NAME=]TARGET; without any, called as Keras' layers
-  int64_t input_count, output_count;
+  // [NAME=]20x3: the whole shape of an input, without the batch, where the file leaves lengths or sizes open.
+  const char *const *input_shapes;
+  int64_t input_count, output_count, input_shape_count;
   bool force; // replace an existing output
 } cohort_convert_options;
 COHORT_API cohort_status cohort_convert(cohort_context *context,

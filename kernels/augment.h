@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "host/core/rng.h"
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -5,7 +5,7 @@
 #define COHORT_KERNELS_BACKEND_H
 
 #include "host/core/context.h"
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -158,6 +158,8 @@ co_status co_cpu_backend_open(co_backend **out, co_context *ctx, const co_backen
 // CUDA comes as a plugin: host/device/backend.h opens any device by its name.
 // Of the oneDNN in use: "2.6.3".
 void co_dnnl_library_version(char *out, size_t size);
+// What multiplies bf16 on this processor: "amx", "avx512_bf16", or "float" where products go by way of that.
+const char *co_dnnl_bf16(void);
 
 #ifdef __cplusplus
 }

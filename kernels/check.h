@@ -4,7 +4,7 @@
 #ifndef COHORT_KERNELS_CHECK_H
 #define COHORT_KERNELS_CHECK_H
 
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 // Rank of input i within [low, high].
 co_status co_check_rank(const co_op_desc *desc, int i, int low, int high);

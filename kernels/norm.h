@@ -5,7 +5,7 @@
 #define COHORT_KERNELS_NORM_H
 
 #include "host/core/rng.h"
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of operations and the little language of its operand lists and rules.
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 #include <assert.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "host/core/rng.h"
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 static inline CO_HOST_DEVICE int32_t co_sample_class(const co_step *step, uint32_t purpose,
                                                      const int32_t *bounds, int64_t classes,

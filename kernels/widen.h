@@ -6,7 +6,7 @@
 #define COHORT_KERNELS_WIDEN_H
 
 #include "kernels/bf16.h"
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 typedef struct co_widened {
   co_op_desc desc;  // with f32 and canonical where the operation has bf16

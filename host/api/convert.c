@@ -35,10 +35,11 @@ static bool read_scale(const char *text, double *out) {
   return end != text && !*end && *out > -1e30 && *out < 1e30 && *out != 0;
 }
 
-// [NAME=]COLUMN[:SCALE]; of outputs without a scale.
-static co_status read_name(conversion *c, const char *text, bool scaled, co_keras_name *out) {
-  const char *option = scaled ? "--input" : "--output", *equals = strchr(text, '='),
-             *name = equals ? equals + 1 : text, *colon = scaled ? strrchr(name, ':') : NULL;
+// [NAME=]COLUMN[:SCALE]; a scale of --input alone.
+static co_status read_name(conversion *c, const char *text, const char *option,
+                           co_keras_name *out) {
+  const char *equals = strchr(text, '='), *name = equals ? equals + 1 : text,
+             *colon = strcmp(option, "--input") == 0 ? strrchr(name, ':') : NULL;
   *out = (co_keras_name){.layer = NULL};
   if (colon && !read_scale(colon + 1, &out->scale)) {
     co_status status = co_fail(CO_ERR_USAGE, "'%.200s': no number follows the colon", text);
@@ -70,14 +71,34 @@ static co_status check_names(const co_keras_name *names, int64_t count, const ch
   return CO_OK;
 }
 
-static co_status read_names(conversion *c, const char *const *texts, int64_t count, bool inputs) {
+// 20x3: extents from 1 on.
+static bool read_shape(const char *text, co_shape *out) {
+  char *end = (char *)(uintptr_t)text;
+  *out = (co_shape){0};
+  for (const char *at = text; out->rank < CO_MAX_RANK - 1; at = end + 1) {
+    const long extent = strtol(at, &end, 10);
+    if (end == at || extent < 1 || extent > 1 << 20) return false;
+    out->dim[out->rank++] = extent;
+    if (*end != 'x') break;
+  }
+  return !*end;
+}
+
+static co_status read_names(conversion *c, const char *const *texts, int64_t count,
+                            const char *option, const co_keras_name **out, int64_t *out_count) {
   co_keras_name *names = co_arena_alloc(c->arena, (size_t)count + 1, sizeof *names);
   if (!names) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < count; i++)
-    CO_RETURN_IF_FAILED(read_name(c, texts[i], inputs, &names[i]));
-  CO_RETURN_IF_FAILED(check_names(names, count, inputs ? "--input" : "--output"));
-  *(inputs ? &c->wanted.inputs : &c->wanted.outputs) = names;
-  *(inputs ? &c->wanted.input_count : &c->wanted.output_count) = count;
+  for (int64_t i = 0; i < count; i++) {
+    CO_RETURN_IF_FAILED(read_name(c, texts[i], option, &names[i]));
+    if (strcmp(option, "--input-shape") == 0 && !read_shape(names[i].name, &names[i].shape)) {
+      co_status status = co_fail(CO_ERR_USAGE, "'%.200s' is no shape", texts[i]);
+      co_hint("--input-shape [NAME=]20x3, of an image HEIGHTxWIDTHxCHANNELS");
+      return status;
+    }
+  }
+  CO_RETURN_IF_FAILED(check_names(names, count, option));
+  *out = names;
+  *out_count = count;
   return CO_OK;
 }
 
@@ -141,8 +162,13 @@ static co_status convert(conversion *c) {
   CO_RETURN_IF_FAILED(co_require(o->file, "convert", "a file"));
   CO_RETURN_IF_FAILED(co_require(o->output, "convert", "an output"));
   CO_RETURN_IF_FAILED(co_arena_create(&c->arena, c->ctx));
-  CO_RETURN_IF_FAILED(read_names(c, o->inputs, o->input_count, true));
-  CO_RETURN_IF_FAILED(read_names(c, o->outputs, o->output_count, false));
+  co_keras_options *w = &c->wanted;
+  CO_RETURN_IF_FAILED(
+      read_names(c, o->inputs, o->input_count, "--input", &w->inputs, &w->input_count));
+  CO_RETURN_IF_FAILED(
+      read_names(c, o->outputs, o->output_count, "--output", &w->outputs, &w->output_count));
+  CO_RETURN_IF_FAILED(read_names(c, o->input_shapes, o->input_shape_count, "--input-shape",
+                                 &w->shapes, &w->shape_count));
   const char *const inputs[] = {o->file};
   const co_output wanted = {
       .path = o->output, .replace = o->force, .inputs = inputs, .input_count = 1};

@@ -208,21 +208,22 @@ static co_status unknown_topic(const char *name) {
   return status;
 }
 
-// Of one entry "layer" is as good as "layers".
-static const topic *find_topic(const char *name, size_t length, bool one) {
+// By its name or a beginning that is its alone: of one entry "layer" is as good as "layers".
+static const topic *find_topic(const char *name, size_t length) {
+  const topic *found = NULL;
   for (int i = 0; i < TOPIC_COUNT; i++) {
-    size_t whole = strlen(topics[i].name);
-    if ((length == whole || (one && length + 1 == whole && topics[i].name[length] == 's')) &&
-        memcmp(topics[i].name, name, length) == 0)
-      return &topics[i];
+    if (strncmp(topics[i].name, name, length) != 0) continue;
+    if (!topics[i].name[length]) return &topics[i];
+    if (found) return NULL;
+    found = &topics[i];
   }
-  return NULL;
+  return found;
 }
 
 static co_status describe(const char *name, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_require(name, "describe", "a topic"));
   const char *dot = strchr(name, '.');
-  const topic *found = find_topic(name, dot ? (size_t)(dot - name) : strlen(name), dot);
+  const topic *found = find_topic(name, dot ? (size_t)(dot - name) : strlen(name));
   if (!found) return unknown_topic(name);
   listing list = {.result = result, .topic = found->name, .only = dot ? dot + 1 : NULL};
   co_json_key(&result->json, found->name);

@@ -197,6 +197,7 @@ static co_status report(co_context *ctx, cohort_result *result) {
   report_memory_limit(result);
   co_dnnl_library_version(found, sizeof found);
   fact(result, "onednn", found);
+  fact(result, "bf16", co_dnnl_bf16());
   co_h5_version(found, sizeof found);
   fact(result, "hdf5", found);
   fact(result, "libyaml", co_yaml_version());

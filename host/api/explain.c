@@ -10,6 +10,11 @@
 
 enum { ROWS = 5, IMAGES = 24 }; // by default, without a file and on a page
 
+static bool ends_in(const char *path, const char *end) {
+  size_t length = strlen(path), tail = strlen(end);
+  return length > tail && strcmp(path + length - tail, end) == 0;
+}
+
 // ---- rows --------------------------------------------------------------------------------------
 
 static bool is_asked_for(co_explaining *e, const char *key) {
@@ -50,7 +55,9 @@ static co_status explain_part(co_explaining *e, const char *path, cohort_result 
   if (e->count) {
     CO_RETURN_IF_FAILED(
         co_check_inputs(e->predictor->model, e->dataset, e->samples, e->count, NULL));
-    CO_RETURN_IF_FAILED(e->page ? co_explain_images(e) : co_explain_columns(e, result));
+    CO_RETURN_IF_FAILED(e->page              ? co_explain_images(e)
+                        : e->options->events ? co_explain_events(e, result)
+                                             : co_explain_columns(e, result));
     e->rows += e->count;
   }
   co_dataset_close(e->dataset);
@@ -112,11 +119,6 @@ static co_status choose_output(co_explaining *e) {
                  e->output->name);
 }
 
-static bool ends_in(const char *path, const char *end) {
-  size_t length = strlen(path), tail = strlen(end);
-  return length > tail && strcmp(path + length - tail, end) == 0;
-}
-
 static co_status open_output(co_explaining *e) {
   const cohort_explain_options *o = e->options;
   const char *const inputs[] = {o->dataset};
@@ -133,6 +135,14 @@ static co_status check_options(const cohort_explain_options *o) {
   CO_RETURN_IF_FAILED(co_require(o->model, "explain", "a model"));
   if (o->steps < 0 || o->steps > CO_ATTRIBUTION_MOST_STEPS)
     return co_fail(CO_ERR_USAGE, "--steps must be 1 to %d", CO_ATTRIBUTION_MOST_STEPS);
+  if (o->events < 0 || o->events > CO_EXPLAIN_EVENTS)
+    return co_fail(CO_ERR_USAGE, "--events must be 1 to %d", CO_EXPLAIN_EVENTS);
+  if (o->events && o->steps)
+    return co_fail(CO_ERR_USAGE,
+                   "--steps is of integrals, which effects of events (--events) are not");
+  if (o->events && o->output && ends_in(o->output, ".html"))
+    return co_fail(CO_ERR_USAGE, "-O %s: a page is of images; events go into .csv or .jsonl",
+                   o->output);
   if (o->key_count && o->rows)
     return co_fail(CO_ERR_USAGE, "rows are chosen by their keys, or the first so many are taken");
   return CO_OK;
@@ -175,8 +185,10 @@ static void report(const co_explaining *e, cohort_result *result) {
   co_json_string(json, e->method ? e->method : "");
   co_json_key(json, "explained");
   co_json_int(json, e->rows);
-  co_json_key(json, "largest_rest");
-  co_json_double(json, e->rest);
+  if (!e->options->events) {
+    co_json_key(json, "largest_rest");
+    co_json_double(json, e->rest);
+  }
   if (!e->options->output) return;
   co_json_key(json, "output");
   co_json_string(json, e->options->output);

@@ -9,6 +9,8 @@
 #include "host/core/output.h"
 #include "host/eval/reasons.h"
 
+enum { CO_EXPLAIN_EVENTS = 1000 }; // of a row, one by one
+
 typedef struct co_explaining {
   cohort_context *context;
   co_context *ctx;
@@ -35,6 +37,8 @@ typedef struct co_explaining {
 
 // Of the rows chosen in the part at hand: the effects of their columns, …
 co_status co_explain_columns(co_explaining *explaining, cohort_result *result);
+// … of their events, one by one, …
+co_status co_explain_events(co_explaining *explaining, cohort_result *result);
 // … or their images, as a page.
 co_status co_explain_images(co_explaining *explaining);
 

@@ -3,7 +3,7 @@
 
 typedef struct convert_options {
   cli_common common;
-  cli_list files, inputs, outputs;
+  cli_list files, inputs, outputs, shapes;
   const char *output;
 } convert_options;
 
@@ -30,6 +30,11 @@ static const cli_option options[] = {
      .offset = AT(outputs),
      .value = "[NAME=]TARGET",
      .doc = "what an output predicts: a target's name; repeatable; default: the layer's name"},
+    {.name = "input-shape",
+     .kind = CLI_LIST,
+     .offset = AT(shapes),
+     .value = "[NAME=]20x3",
+     .doc = "the whole shape of an input whose length or size the file leaves open; repeatable"},
     {.name = NULL},
 };
 
@@ -44,6 +49,8 @@ static co_status run(cli_job *cli, const void *options_) {
                                           .input_count = o->inputs.count,
                                           .outputs = o->outputs.item,
                                           .output_count = o->outputs.count,
+                                          .input_shapes = o->shapes.item,
+                                          .input_shape_count = o->shapes.count,
                                           .force = o->common.force};
   cohort_status status = cohort_convert(context, &request, &result);
   return cli_library_end(cli, context, status, result);
@@ -55,9 +62,11 @@ const cli_verb cli_verb_convert = {
     .summary = "a model of Keras as one of Cohort",
     .details =
         "FILE: what model.save() of Keras 1 to 3 wrote, HDF5 (.h5, .hdf5) or an archive (.keras):\n"
-        "Sequential and Functional models, of several inputs and outputs, too. The model scores "
-        "the\n"
-        "same. What an Embedding reads is a column of whole numbers, its rows.\n"
+        "Sequential and Functional models, of several inputs and outputs, too; a model that is a "
+        "layer\n"
+        "of it becomes its layers, MODEL.LAYER. The model scores the same. What an Embedding reads "
+        "is\n"
+        "a column of whole numbers, its rows.\n"
         "A softmax at the end makes a category of as many classes, called 0, 1, ...; a sigmoid of\n"
         "one unit a binary; else numbers. Images are columns of that type, what has\n"
         "one or two dimensions columns of vectors, row by row.\n"

@@ -43,6 +43,13 @@ static const cli_option options[] = {
      .offset = AT(class_),
      .value = "CLASS",
      .doc = "of several classes (default: of each row the likeliest)"},
+    {.name = "events",
+     .kind = CLI_INT,
+     .offset = AT(events),
+     .value = "N",
+     .doc = "the last N events of each row in place of columns, and the score as they came",
+     .minimum = 1,
+     .maximum = 1000},
     {.name = "steps",
      .kind = CLI_INT,
      .offset = AT(steps),
@@ -80,6 +87,7 @@ static co_status run(cli_job *cli, const void *options_) {
       .target = o->target,
       .class_ = o->class_,
       .output = o->output,
+      .events = o->events == CLI_UNSET ? 0 : o->events,
       .steps = o->steps == CLI_UNSET ? 0 : o->steps,
       .device = o->common.device,
       .threads = (int)(o->common.threads == CLI_UNSET ? 0 : o->common.threads),
@@ -106,6 +114,12 @@ const cli_verb cli_verb_explain = {
         "number the number. What several features make of one column counts together; of events "
         "a\n"
         "table is one column.\n"
+        "\n"
+        "With --events the effect of an event is what the row's value rises by when it comes, "
+        "later ones\n"
+        "not being there yet: of any model of events, blends too, exactly; of a class the "
+        "logarithm of its\n"
+        "probability. Columns of the row (rfm.recency) stay what they are.\n"
         "\n"
         "A page of images shows of each integrated gradients of its pixels, occlusion and "
         "Grad-CAM of\n"

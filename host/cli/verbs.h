@@ -171,7 +171,7 @@ typedef struct cli_explain_options {
   const char *model, *dataset, *split, *key, *output, *target, *class_, *as_of;
   cli_source source;
   cli_list sources, keys;
-  int64_t rows, steps; // CLI_UNSET = by default
+  int64_t rows, steps, events; // CLI_UNSET = by default
   int64_t workers;
 } cli_explain_options;
 

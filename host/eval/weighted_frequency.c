@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "host/eval/next_items.h"
+#include "host/graph/metric/metric.h"
 
-enum { DAYS = 4, EXPONENTS = 3, TRIED = 28, K = 10 };
+enum { DAYS = 4, EXPONENTS = 3, TRIED = 28 };
 static const double days[DAYS] = {7, 14, 28, 91}, exponents[EXPONENTS] = {0, .25, .5};
 static const double most_work = 5e8; // samples x choices x classes
 
@@ -26,6 +27,7 @@ typedef struct choosing {
   const co_history *history;
   int64_t *late, count; // samples, those of one history beside each other
   int64_t *counted;
+  int32_t *rank;                  // (samples), of those of one history
   double *score, *share, *factor; // (classes)
 } choosing;
 
@@ -49,29 +51,26 @@ static void choose_samples(choosing *c, const co_fit_data *data, double since) {
 }
 
 // Where an item stands; of equal ones the last. Shares decide between equal frequencies.
-static int64_t rank_of(const choosing *c, int32_t item) {
+static int32_t rank_of(const choosing *c, int32_t item) {
   const double score = c->score[item] * c->factor[item] + c->share[item];
-  int64_t rank = 0;
+  int32_t rank = 0;
   for (int64_t k = 0; k < c->history->classes; k++)
     rank += c->score[k] * c->factor[k] + c->share[k] >= score;
   return rank;
 }
 
-// NDCG@10 (metric/catalogue.c), summed over histories.
+// NDCG@10, summed over histories.
 static double gain_of(choosing *c) {
   const co_history *h = c->history;
   double sum = 0;
   for (int64_t i = 0, end; i < c->count; i = end) {
-    double gain = 0, ideal = 0;
     memset(c->score, 0, (size_t)h->classes * sizeof *c->score);
     co_next_items_add_frequency(h, c->late[i], c->counted, c->score);
     for (end = i; end < c->count && same_history(h, c->late[end], c->late[i]); end++) {
       const int32_t item = h->target[c->late[end]];
-      const int64_t rank = c->score[item] > 0 ? rank_of(c, item) : K + 1;
-      if (rank <= K) gain += 1 / log2((double)rank + 1);
-      if (end - i < K) ideal += 1 / log2((double)(end - i) + 2);
+      c->rank[end - i] = c->score[item] > 0 ? rank_of(c, item) : INT32_MAX;
     }
-    sum += gain / ideal;
+    sum += co_ndcg_of_ranks(c->rank, end - i);
   }
   return sum;
 }
@@ -113,13 +112,16 @@ static co_status fit(co_estimator *e, int64_t output, const co_fit_data *data) {
   CO_RETURN_IF_FAILED(co_next_items_fit_recent_shares(e, output, data));
   CO_RETURN_IF_FAILED(co_estimator_add(e, output, "factor", CO_F64, &shape, &factor));
   c.late = co_alloc(e->ctx, ((size_t)data->sample_count + 1) * sizeof *c.late);
+  c.rank = co_alloc(e->ctx, ((size_t)data->sample_count + 1) * sizeof *c.rank);
   c.score = co_alloc(e->ctx, classes * sizeof *c.score);
   c.share = co_alloc(e->ctx, classes * sizeof *c.share);
   c.factor = co_alloc(e->ctx, classes * sizeof *c.factor);
   co_status status = co_next_items_counted(&c.counted, e->ctx, data->history);
-  if (status == CO_OK && !(c.late && c.score && c.share && c.factor)) status = CO_ERR_MEMORY;
+  if (status == CO_OK && !(c.late && c.rank && c.score && c.share && c.factor))
+    status = CO_ERR_MEMORY;
   if (status == CO_OK) status = fit_factors(e, data, &c, factor);
   co_free(e->ctx, c.late);
+  co_free(e->ctx, c.rank);
   co_free(e->ctx, c.score);
   co_free(e->ctx, c.share);
   co_free(e->ctx, c.factor);

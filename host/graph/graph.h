@@ -6,7 +6,7 @@
 #define COHORT_HOST_GRAPH_GRAPH_H
 
 #include "host/core/context.h"
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -331,6 +331,7 @@ static co_status add_parts(co_report *r) {
   CO_RETURN_IF_FAILED(co_report_images(r));
   CO_RETURN_IF_FAILED(co_report_generated(r));
   CO_RETURN_IF_FAILED(co_report_importance(r));
+  CO_RETURN_IF_FAILED(co_report_histories(r));
   CO_RETURN_IF_FAILED(co_report_slices(r));
   co_report_training(r);
   CO_RETURN_IF_FAILED(co_report_data(r));

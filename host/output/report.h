@@ -46,6 +46,7 @@ co_status co_report_scores(co_report *report, int64_t output);
 co_status co_report_images(co_report *report);
 co_status co_report_generated(co_report *report);
 co_status co_report_importance(co_report *report);
+co_status co_report_histories(co_report *report);
 co_status co_report_slices(co_report *report);
 co_status co_report_data(co_report *report);
 void co_report_facts(co_report *report);

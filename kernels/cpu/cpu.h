@@ -50,11 +50,12 @@ co_status co_cpu_layout_blocked(co_cpu *cpu, co_cpu_view view, const int64_t *di
 co_status co_cpu_layout_opaque(co_cpu *cpu, const char *name, co_layout of, size_t bytes,
                                co_layout *out);
 // The descriptor of the canonical order under a view.
-co_status co_cpu_canonical_md(co_cpu_view view, const int64_t *dims, co_md *out);
+co_status co_cpu_canonical_md(co_cpu_view view, dnnl_data_type_t type, const int64_t *dims,
+                              co_md *out);
 // The descriptor of an operand as it lies (ANY: free). CO_ERR_DEVICE if its layout is of another
-// view or other dimensions.
-co_status co_cpu_operand_md(co_cpu *cpu, co_layout layout, co_cpu_view view, const int64_t *dims,
-                            co_md *out);
+// view or other dimensions; `type` is of the others, layouts with ids are f32.
+co_status co_cpu_operand_md(co_cpu *cpu, co_layout layout, co_cpu_view view, dnnl_data_type_t type,
+                            const int64_t *dims, co_md *out);
 size_t co_cpu_layout_bytes(co_cpu *cpu, const co_tensor_desc *desc);
 void co_cpu_layouts_free(co_cpu *cpu);
 
@@ -133,7 +134,7 @@ extern const co_cpu_impl co_cpu_vector[], co_cpu_dense[], co_cpu_conv2d[], co_cp
     co_cpu_elementwise[], co_cpu_channelwise[], co_cpu_pool[], co_cpu_embedding[],
     co_cpu_piecewise[], co_cpu_periodic[], co_cpu_loss[], co_cpu_input[], co_cpu_recurrent[],
     co_cpu_attention[], co_cpu_copy_events[], co_cpu_events[], co_cpu_rowwise[], co_cpu_images[],
-    co_cpu_optimizer[], co_cpu_rows[], co_cpu_catalogue[];
+    co_cpu_optimizer[], co_cpu_rows[], co_cpu_bf16[], co_cpu_catalogue[];
 
 // ---- bf16 --------------------------------------------------------------------------------------
 
@@ -142,9 +143,24 @@ extern const co_cpu_impl co_cpu_widened;
 // The i-th implementation of an operation, the reference last; NULL at the end.
 const co_cpu_impl *co_cpu_implementation(co_op op, int i);
 bool co_cpu_all_canonical(const co_op_desc *desc);
+bool co_cpu_any_bf16(const co_op_desc *desc);
+static inline dnnl_data_type_t co_cpu_dnnl_type(co_dtype dtype) {
+  return dtype == CO_BF16 ? dnnl_bf16 : dnnl_f32;
+}
 // Arrays to float and back, by the calling thread alone.
 void co_cpu_widen(const co_cpu *cpu, float *to, const co_bf16 *from, int64_t count);
 void co_cpu_round(const co_cpu *cpu, co_bf16 *to, const float *from, int64_t count);
+
+// What SGD (`m` may be NULL) and ADAM do to n elements that have a rate and a decay in common, each with
+// its factors; gate is the clip factor. By one thread.
+typedef struct co_cpu_update {
+  const co_op_attr *attr;
+  double gate, rate, decay, correction1, correction2;
+} co_cpu_update;
+void co_cpu_sgd(const co_cpu *cpu, const co_cpu_update *update, float *w, const float *g, float *m,
+                int64_t n);
+void co_cpu_adam(const co_cpu *cpu, const co_cpu_update *update, float *w, const float *g, float *m,
+                 float *v, int64_t n);
 
 // ---- threads -----------------------------------------------------------------------------------
 

@@ -51,14 +51,14 @@ void co_md_free(co_md *md) {
   md->value = NULL;
 }
 
-static dnnl_status_t create_strided(co_md *out, int rank, const dnnl_dims_t dims,
-                                    const dnnl_dims_t strides) {
-  return dnnl_memory_desc_create_with_strides(&out->value, rank, dims, dnnl_f32, strides);
+static dnnl_status_t create_strided(co_md *out, dnnl_data_type_t type, int rank,
+                                    const dnnl_dims_t dims, const dnnl_dims_t strides) {
+  return dnnl_memory_desc_create_with_strides(&out->value, rank, dims, type, strides);
 }
 
-static dnnl_status_t create_tagged(co_md *out, int rank, const dnnl_dims_t dims,
-                                   dnnl_format_tag_t tag) {
-  return dnnl_memory_desc_create_with_tag(&out->value, rank, dims, dnnl_f32, tag);
+static dnnl_status_t create_tagged(co_md *out, dnnl_data_type_t type, int rank,
+                                   const dnnl_dims_t dims, dnnl_format_tag_t tag) {
+  return dnnl_memory_desc_create_with_tag(&out->value, rank, dims, type, tag);
 }
 #else
 co_md_borrowed co_md_borrow(const co_md *md) {
@@ -74,14 +74,14 @@ void co_md_free(co_md *md) {
   memset(md, 0, sizeof *md);
 }
 
-static dnnl_status_t create_strided(co_md *out, int rank, const dnnl_dims_t dims,
-                                    const dnnl_dims_t strides) {
-  return dnnl_memory_desc_init_by_strides(&out->value, rank, dims, dnnl_f32, strides);
+static dnnl_status_t create_strided(co_md *out, dnnl_data_type_t type, int rank,
+                                    const dnnl_dims_t dims, const dnnl_dims_t strides) {
+  return dnnl_memory_desc_init_by_strides(&out->value, rank, dims, type, strides);
 }
 
-static dnnl_status_t create_tagged(co_md *out, int rank, const dnnl_dims_t dims,
-                                   dnnl_format_tag_t tag) {
-  return dnnl_memory_desc_init_by_tag(&out->value, rank, dims, dnnl_f32, tag);
+static dnnl_status_t create_tagged(co_md *out, dnnl_data_type_t type, int rank,
+                                   const dnnl_dims_t dims, dnnl_format_tag_t tag) {
+  return dnnl_memory_desc_init_by_tag(&out->value, rank, dims, type, tag);
 }
 #endif
 
@@ -97,28 +97,39 @@ static void pad_dims(dnnl_dims_t out, int rank, const int64_t *dims) {
   memcpy(out, dims, (size_t)rank * sizeof *dims);
 }
 
-co_status co_md_strided(co_md *out, int rank, const int64_t *dims, const int64_t *strides) {
+co_status co_md_strided(co_md *out, dnnl_data_type_t type, int rank, const int64_t *dims,
+                        const int64_t *strides) {
   dnnl_dims_t d, s;
   pad_dims(d, rank, dims);
   pad_dims(s, rank, strides);
-  return checked(out, create_strided(out, rank, d, s));
+  return checked(out, create_strided(out, type, rank, d, s));
 }
 
-co_status co_md_any(co_md *out, int rank, const int64_t *dims) {
+co_status co_md_any(co_md *out, dnnl_data_type_t type, int rank, const int64_t *dims) {
   dnnl_dims_t d;
   pad_dims(d, rank, dims);
-  return checked(out, create_tagged(out, rank, d, dnnl_format_tag_any));
+  return checked(out, create_tagged(out, type, rank, d, dnnl_format_tag_any));
 }
 
 co_status co_md_channel_blocked(co_md *out, const int64_t dims[4], int block) {
   dnnl_dims_t d;
   pad_dims(d, 4, dims);
   dnnl_format_tag_t tag = block == 16 ? dnnl_aBcd16b : block == 8 ? dnnl_aBcd8b : dnnl_aBcd4b;
-  return checked(out, create_tagged(out, 4, d, tag));
+  return checked(out, create_tagged(out, dnnl_f32, 4, d, tag));
 }
 
 bool co_md_equal(co_md_borrowed a, co_md_borrowed b) {
   return dnnl_memory_desc_equal(a, b) != 0;
+}
+
+static dnnl_data_type_t type_of(co_md_borrowed md) {
+#if DNNL_VERSION_MAJOR >= 3
+  dnnl_data_type_t type = dnnl_data_type_undef;
+  dnnl_memory_desc_query(md, dnnl_query_data_type, &type);
+  return type;
+#else
+  return md->data_type;
+#endif
 }
 
 size_t co_md_bytes(co_md_borrowed md) {
@@ -206,6 +217,11 @@ void co_dnnl_close(co_dnnl *dnnl) {
   if (dnnl->stream) dnnl_stream_destroy(dnnl->stream);
   if (dnnl->engine) dnnl_engine_destroy(dnnl->engine);
   memset(dnnl, 0, sizeof *dnnl);
+}
+
+bool co_dnnl_has_bf16(void) {
+  return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
+         dnnl_cpu_isa_avx512_core_bf16;
 }
 
 // ---- primitive descriptors ---------------------------------------------------------------------
@@ -340,6 +356,11 @@ static dnnl_status_t deconv_backward_weights(dnnl_primitive_desc_t *out, const c
 #endif
 }
 
+// Weight gradients may be float where the data are not; weights are of the data's type.
+static dnnl_data_type_t hint_type(const co_md *const *given, int i) {
+  return type_of(co_md_borrow(given[i == 1 ? 0 : i]));
+}
+
 dnnl_status_t co_dnnl_conv_create(dnnl_primitive_desc_t *out, const co_dnnl *dnnl,
                                   co_dnnl_conv kind, const co_md *x, const co_md *w,
                                   const co_md *bias, const co_md *y, const co_dnnl_window *window,
@@ -360,7 +381,8 @@ dnnl_status_t co_dnnl_conv_create(dnnl_primitive_desc_t *out, const co_dnnl *dnn
     for (int i = 0; i < 3 && status == dnnl_success; i++) {
       co_md_form form;
       co_md_describe(co_md_borrow(given[i]), &form);
-      status = create_tagged(&any[i], form.rank, form.dims, dnnl_format_tag_any);
+      status =
+          create_tagged(&any[i], hint_type(given, i), form.rank, form.dims, dnnl_format_tag_any);
     }
     if (status == dnnl_success)
       status = (kind == CO_DNNL_DECONV_BACKWARD_WEIGHTS ? deconv_forward : conv_forward)(

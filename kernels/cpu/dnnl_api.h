@@ -26,10 +26,10 @@ co_md_borrowed co_md_borrow(const co_md *md);
 co_status co_md_clone(co_md *out, co_md_borrowed md);
 // Legal on a zeroed co_md.
 void co_md_free(co_md *md);
-// float32 descriptors.
-co_status co_md_strided(co_md *out, int rank, const int64_t *dims, const int64_t *strides);
-co_status co_md_any(co_md *out, int rank, const int64_t *dims);
-// Rank 4, blocks of `block` (4, 8 or 16) on dimension 1, the rest dense: nChw16c and its like.
+co_status co_md_strided(co_md *out, dnnl_data_type_t type, int rank, const int64_t *dims,
+                        const int64_t *strides);
+co_status co_md_any(co_md *out, dnnl_data_type_t type, int rank, const int64_t *dims);
+// float32, rank 4, blocks of `block` (4, 8 or 16) on dimension 1, the rest dense: nChw16c and its like.
 co_status co_md_channel_blocked(co_md *out, const int64_t dims[4], int block);
 
 bool co_md_equal(co_md_borrowed a, co_md_borrowed b);
@@ -52,6 +52,8 @@ typedef struct co_dnnl {
 } co_dnnl;
 co_status co_dnnl_open(co_dnnl *out);
 void co_dnnl_close(co_dnnl *dnnl);
+// Whether the processor multiplies bf16 itself, so that its primitives are worth asking for.
+bool co_dnnl_has_bf16(void);
 
 typedef struct co_dnnl_attr {
   bool accumulate; // destination += result
@@ -101,6 +103,23 @@ co_status co_dnnl_exec_create(co_dnnl_exec *out, const co_dnnl *dnnl, dnnl_primi
 void co_dnnl_exec_free(co_dnnl_exec *exec);
 co_status co_dnnl_exec_run(const co_dnnl_exec *exec, const co_dnnl *dnnl, void *const *handles,
                            void *scratch);
+
+// A primitive some of whose operands lie otherwise than the caller's: those are moved to and from places in the
+// workspace. `given` are the caller's descriptors, in the order of `args`; bit i of `results`: operand i is written.
+typedef struct co_dnnl_packed {
+  co_dnnl_exec exec, move[CO_DNNL_MAX_ARGS];
+  size_t place[CO_DNNL_MAX_ARGS]; // in the workspace
+  uint32_t moved, results;
+  size_t bytes; // of the workspace
+} co_dnnl_packed;
+// Finds what must be moved and the workspace; `create`: makes it ready to run, too. CO_ERR_DEVICE if oneDNN cannot move
+// an operand. On failure *out is zeroed.
+co_status co_dnnl_packed_create(co_dnnl_packed *out, const co_dnnl *dnnl, dnnl_primitive_desc_t pd,
+                                const int *args, const co_md *const *given, int count,
+                                uint32_t results, bool create);
+void co_dnnl_packed_free(co_dnnl_packed *packed);
+co_status co_dnnl_packed_run(const co_dnnl_packed *packed, const co_dnnl *dnnl,
+                             void *const *handles, void *workspace);
 
 // Records an error of oneDNN: `what` failed.
 co_status co_dnnl_fail(dnnl_status_t status, const char *what);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution by oneDNN, direct algorithm. Layouts: facts are kept where a fast kernel takes them;
-// else the weights, then the activations, are left to oneDNN and the planner reorders.
+// else the weights, then the activations, are left to oneDNN and the planner reorders. On bf16 data the
+// canonical layout is the fast one, and weights are packed for each run, a hundredth of its time.
 #include <stdio.h>
 
 #include "kernels/cpu/cpu.h"
@@ -13,6 +14,7 @@ typedef struct conv {
   int64_t dims[CONV_OPERANDS][5]; // (N, C, H, W), (O, I, KH, KW) or in groups, (N, O, P, Q)
   co_cpu_view view[CONV_OPERANDS];
   co_layout layout[CONV_OPERANDS];
+  dnnl_data_type_t type[CONV_OPERANDS], bias_type;
   co_dnnl_window window;
   bool bias, relu;
 } conv;
@@ -21,6 +23,20 @@ typedef struct prepared_conv {
   co_prepared base;
   co_dnnl_exec exec;
 } prepared_conv;
+
+typedef struct prepared_packed {
+  co_prepared base;
+  co_dnnl_packed packed;
+} prepared_packed;
+
+static const int conv_args[][4] = {
+    [CO_DNNL_CONV_FORWARD] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS},
+    [CO_DNNL_CONV_BACKWARD_DATA] = {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST, 0},
+    [CO_DNNL_CONV_BACKWARD_WEIGHTS] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST,
+                                       DNNL_ARG_DIFF_BIAS},
+    [CO_DNNL_DECONV_FORWARD] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS},
+    [CO_DNNL_DECONV_BACKWARD_WEIGHTS] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST,
+                                         DNNL_ARG_DIFF_BIAS}};
 
 // Where operand x, w or y of a kind stands in the descriptor: inputs from 0, outputs from 8.
 static int slot(co_dnnl_conv kind, int operand) {
@@ -81,7 +97,9 @@ static co_status describe(const co_op_desc *desc, conv *out, co_cpu_answer *answ
   out->kind = kind_of(desc->op);
   for (int i = 0; i < CONV_OPERANDS; i++) {
     const co_tensor_desc *t = tensor(desc, slot(out->kind, i));
-    if (t->dtype != CO_F32) return co_cpu_refuse(answer, "f32 only");
+    if (t->dtype != CO_F32 && t->dtype != CO_BF16)
+      return co_cpu_refuse(answer, "f32 and bf16 only");
+    out->type[i] = co_cpu_dnnl_type(t->dtype);
     if (t->shape.rank != 4 || co_shape_count(&t->shape) <= 0)
       return co_cpu_refuse(answer, "empty operand");
     out->layout[i] = t->layout;
@@ -114,6 +132,7 @@ static co_status describe(const co_op_desc *desc, conv *out, co_cpu_answer *answ
   out->bias = forward                                   ? co_cpu_has_in(desc, 2)
               : out->kind == CO_DNNL_CONV_BACKWARD_DATA ? false
                                                         : co_cpu_has_out(desc, 1);
+  out->bias_type = co_cpu_dnnl_type(forward ? desc->in[2].dtype : desc->out[1].dtype);
   out->relu = forward && attr->activation == CO_ACTIVATION_RELU;
   return CO_OK;
 }
@@ -128,8 +147,8 @@ static co_status create(co_cpu *cpu, const conv *c, unsigned free_operands,
   *pd = NULL;
   for (int i = 0; i < CONV_OPERANDS; i++)
     CO_TRY(co_cpu_operand_md(cpu, free_operands >> i & 1 ? CO_LAYOUT_ANY : c->layout[i], c->view[i],
-                             c->dims[i], &md[i]));
-  if (c->bias) CO_TRY(co_md_strided(&bias, 1, &c->dims[CONV_Y][1], &one));
+                             c->type[i], c->dims[i], &md[i]));
+  if (c->bias) CO_TRY(co_md_strided(&bias, c->bias_type, 1, &c->dims[CONV_Y][1], &one));
   const co_dnnl_attr attr = {.relu = c->relu};
   dnnl_status_t made = co_dnnl_conv_create(pd, &cpu->dnnl, c->kind, &md[CONV_X], &md[CONV_W],
                                            c->bias ? &bias : NULL, &md[CONV_Y], &c->window, &attr);
@@ -197,17 +216,21 @@ static co_status search(co_cpu *cpu, const conv *c, bool strict, bool accept_ref
   return co_cpu_refuse(answer, "%s", passed[0] ? passed : "no such primitive");
 }
 
-static co_status run_conv(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
-                          void *workspace) {
-  const prepared_conv *p = (prepared_conv *)prepared;
-  const co_op op = prepared->desc.op;
-  void *handles[4];
+// Operands in the order of conv_args.
+static void handles_of(co_op op, void *const *in, void *const *out, void *handles[4]) {
   if (op == CO_OP_CONV2D || op == CO_OP_CONV2D_TRANSPOSE)
     handles[0] = in[0], handles[1] = in[1], handles[2] = out[0], handles[3] = in[2];
   else if (op == CO_OP_CONV2D_BACKWARD_DATA)
     handles[0] = out[0], handles[1] = in[1], handles[2] = in[0], handles[3] = NULL;
   else
     handles[0] = in[0], handles[1] = out[0], handles[2] = in[1], handles[3] = out[1];
+}
+
+static co_status run_conv(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                          void *workspace) {
+  const prepared_conv *p = (prepared_conv *)prepared;
+  void *handles[4];
+  handles_of(prepared->desc.op, in, out, handles);
   return co_dnnl_exec_run(&p->exec, &cpu->dnnl, handles, workspace);
 }
 
@@ -235,16 +258,10 @@ static co_status prepare_conv(co_cpu *cpu, const co_cpu_impl *impl, const co_op_
 
 static co_status plan_conv(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
                            bool strict, co_cpu_answer *answer, co_prepared **out) {
-  static const int args[][4] = {
-      [CO_DNNL_CONV_FORWARD] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS},
-      [CO_DNNL_CONV_BACKWARD_DATA] = {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST, 0},
-      [CO_DNNL_CONV_BACKWARD_WEIGHTS] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST,
-                                         DNNL_ARG_DIFF_BIAS},
-      [CO_DNNL_DECONV_FORWARD] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS},
-      [CO_DNNL_DECONV_BACKWARD_WEIGHTS] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST,
-                                           DNNL_ARG_DIFF_BIAS}};
+  const int(*const args)[4] = conv_args;
   conv c;
   dnnl_primitive_desc_t pd = NULL;
+  if (co_cpu_any_bf16(desc)) return co_cpu_refuse(answer, "f32 only");
   CO_RETURN_IF_FAILED(describe(desc, &c, answer));
   co_status status = search(cpu, &c, strict, impl->variant != 0, answer, &pd);
   if (status != CO_OK) return status;
@@ -271,7 +288,103 @@ cleanup:
   return status;
 }
 
+// ---- bf16 --------------------------------------------------------------------------------------
+
+static co_status run_packed(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                            void *workspace) {
+  void *handles[4];
+  handles_of(prepared->desc.op, in, out, handles);
+  return co_dnnl_packed_run(&((prepared_packed *)prepared)->packed, &cpu->dnnl, handles, workspace);
+}
+
+static void release_packed(co_cpu *cpu, co_prepared *prepared) {
+  (void)cpu;
+  co_dnnl_packed_free(&((prepared_packed *)prepared)->packed);
+}
+
+static bool is_gradient_of_weights(co_dnnl_conv kind) {
+  return kind == CO_DNNL_CONV_BACKWARD_WEIGHTS || kind == CO_DNNL_DECONV_BACKWARD_WEIGHTS;
+}
+
+static co_status pack(co_cpu *cpu, const conv *c, dnnl_primitive_desc_t pd, bool make,
+                      co_dnnl_packed *out) {
+  co_md md[CONV_OPERANDS + 1] = {0};
+  const co_md *given[CONV_OPERANDS + 1];
+  const uint32_t written = is_gradient_of_weights(c->kind)         ? 1u << CONV_W | 8
+                           : c->kind == CO_DNNL_CONV_BACKWARD_DATA ? 1u << CONV_X
+                                                                   : 1u << CONV_Y;
+  const int64_t one = 1;
+  co_status status = CO_OK;
+  for (int i = 0; i < CONV_OPERANDS; i++)
+    CO_TRY(co_cpu_canonical_md(c->view[i], c->type[i], c->dims[i], &md[i]));
+  if (c->bias) CO_TRY(co_md_strided(&md[3], c->bias_type, 1, &c->dims[CONV_Y][1], &one));
+  for (int i = 0; i <= CONV_OPERANDS; i++)
+    given[i] = &md[i];
+  CO_TRY(co_dnnl_packed_create(out, &cpu->dnnl, pd, conv_args[c->kind], given,
+                               CONV_OPERANDS + (c->bias ? 1 : 0), written, make));
+cleanup:
+  for (int i = 0; i <= CONV_OPERANDS; i++)
+    co_md_free(&md[i]);
+  return status;
+}
+
+static co_status prepare_packed(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
+                                const conv *c, dnnl_primitive_desc_t pd, const char *name,
+                                co_prepared **out) {
+  co_prepared *prepared = NULL;
+  CO_RETURN_IF_FAILED(co_cpu_prepared_create(cpu, impl, desc, name, sizeof(prepared_packed),
+                                             run_packed, &prepared));
+  co_status status = pack(cpu, c, pd, true, &((prepared_packed *)prepared)->packed);
+  if (status != CO_OK) {
+    co_free(cpu->base.ctx, prepared);
+    return status;
+  }
+  prepared->release = release_packed;
+  *out = prepared;
+  return CO_OK;
+}
+
+static co_status plan_conv_bf16(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
+                                bool strict, co_cpu_answer *answer, co_prepared **out) {
+  conv c;
+  co_dnnl_packed packed;
+  dnnl_primitive_desc_t pd = NULL;
+  char name[64];
+  if (!co_cpu_any_bf16(desc)) return CO_ERR_DEVICE; // nothing to say of it
+  if (!co_dnnl_has_bf16()) return co_cpu_refuse(answer, "the processor has no bf16");
+  if (co_op_check_bf16(desc) != CO_OK) return co_cpu_refuse(answer, "%s", co_error_last()->message);
+  if (strict && !co_cpu_all_canonical(desc))
+    return co_cpu_refuse(answer, "takes canonical layouts only");
+  CO_RETURN_IF_FAILED(describe(desc, &c, answer));
+  for (int i = 0; i < CONV_OPERANDS; i++)
+    c.layout[i] = CO_LAYOUT_CANONICAL;
+  CO_RETURN_IF_FAILED(create(cpu, &c, 1u << CONV_W, &pd));
+  if (pd == NULL) return co_cpu_refuse(answer, "no such primitive");
+  co_status status = CO_OK;
+  snprintf(name, sizeof name, "dnnl:%s", co_dnnl_implementation(pd));
+  if (!is_fast(pd)) {
+    status = co_cpu_refuse(answer, "%s", name);
+    goto cleanup;
+  }
+  answer->choice.implementation = co_cpu_intern(cpu, name);
+  if (answer->choice.implementation == NULL) {
+    status = CO_ERR_MEMORY;
+    goto cleanup;
+  }
+  CO_TRY(pack(cpu, &c, pd, false, &packed));
+  answer->choice.workspace = packed.bytes;
+  if (out) CO_TRY(prepare_packed(cpu, impl, desc, &c, pd, answer->choice.implementation, out));
+cleanup:
+  dnnl_primitive_desc_destroy(pd);
+  return status;
+}
+
 const co_cpu_impl co_cpu_conv2d[] = {
+    {.op = CO_OP_CONV2D, .name = "dnnl:bf16", .plan = plan_conv_bf16},
+    {.op = CO_OP_CONV2D_BACKWARD_DATA, .name = "dnnl:bf16", .plan = plan_conv_bf16},
+    {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS, .name = "dnnl:bf16", .plan = plan_conv_bf16},
+    {.op = CO_OP_CONV2D_TRANSPOSE, .name = "dnnl:bf16", .plan = plan_conv_bf16},
+    {.op = CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS, .name = "dnnl:bf16", .plan = plan_conv_bf16},
     {.op = CO_OP_CONV2D, .name = "dnnl", .plan = plan_conv},
     {.op = CO_OP_CONV2D, .name = "dnnl:ref", .plan = plan_conv, .variant = 1},
     {.op = CO_OP_CONV2D_BACKWARD_DATA, .name = "dnnl", .plan = plan_conv},

@@ -64,8 +64,8 @@ static co_status plan_reorder(co_cpu *cpu, const co_cpu_impl *impl, const co_op_
   dnnl_primitive_desc_t pd = NULL;
   co_prepared *prepared = NULL;
   char name[64];
-  CO_TRY(co_cpu_operand_md(cpu, from, known->view, known->dims, &x));
-  CO_TRY(co_cpu_operand_md(cpu, to, known->view, known->dims, &y));
+  CO_TRY(co_cpu_operand_md(cpu, from, known->view, dnnl_f32, known->dims, &x));
+  CO_TRY(co_cpu_operand_md(cpu, to, known->view, dnnl_f32, known->dims, &y));
   dnnl_status_t made = co_dnnl_reorder_create(&pd, &cpu->dnnl, &x, &y);
   if (made != dnnl_success) {
     status = made == dnnl_out_of_memory ? co_dnnl_fail(made, "reorder")

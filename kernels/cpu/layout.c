@@ -27,7 +27,6 @@ static void canonical_strides(co_cpu_view view, const int64_t *d, int64_t stride
     strides[3] = d[1];
     strides[2] = d[3] * d[1];
     strides[0] = d[2] * d[3] * d[1];
-    if (d[1] == 1) strides[1] = strides[0]; // the same memory, in the words oneDNN's kernels expect
   } else if (view == CO_VIEW_GROUPED_KERNEL) { // memory h, w, i, g, o
     strides[1] = 1;
     strides[0] = d[1];
@@ -47,10 +46,13 @@ static void canonical_strides(co_cpu_view view, const int64_t *d, int64_t stride
   }
 }
 
-co_status co_cpu_canonical_md(co_cpu_view view, const int64_t *dims, co_md *out) {
+co_status co_cpu_canonical_md(co_cpu_view view, dnnl_data_type_t type, const int64_t *dims,
+                              co_md *out) {
   int64_t strides[5];
   canonical_strides(view, dims, strides);
-  return co_md_strided(out, rank_of(view), dims, strides);
+  // The same memory, in the words that oneDNN's kernels for float expect.
+  if (view == CO_VIEW_ACTIVATION && type == dnnl_f32 && dims[1] == 1) strides[1] = strides[0];
+  return co_md_strided(out, type, rank_of(view), dims, strides);
 }
 
 // Strides of dimensions of extent 1 do not matter: (N, 1, H, W) is canonical in either order.
@@ -165,10 +167,10 @@ cleanup:
   return status;
 }
 
-co_status co_cpu_operand_md(co_cpu *cpu, co_layout id, co_cpu_view view, const int64_t *dims,
-                            co_md *out) {
-  if (id == CO_LAYOUT_ANY) return co_md_any(out, rank_of(view), dims);
-  if (id == CO_LAYOUT_CANONICAL) return co_cpu_canonical_md(view, dims, out);
+co_status co_cpu_operand_md(co_cpu *cpu, co_layout id, co_cpu_view view, dnnl_data_type_t type,
+                            const int64_t *dims, co_md *out) {
+  if (id == CO_LAYOUT_ANY) return co_md_any(out, type, rank_of(view), dims);
+  if (id == CO_LAYOUT_CANONICAL) return co_cpu_canonical_md(view, type, dims, out);
   const co_cpu_layout *layout = co_cpu_layout_get(cpu, id);
   if (layout == NULL || !equal_dims(layout, view, dims))
     return co_fail(CO_ERR_DEVICE, "layout %d does not describe this operand", (int)id);

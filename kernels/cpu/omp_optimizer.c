@@ -124,6 +124,38 @@ CO_CPU_KERNEL(rmsprop, (rmsprop_constants c, float *w, const float *g, float *v,
 }
 // clang-format on
 
+void co_cpu_sgd(const co_cpu *cpu, const co_cpu_update *update, float *w, const float *g, float *m,
+                int64_t n) {
+  const co_op_attr *attr = update->attr;
+  const sgd_constants c = {.gate = (float)update->gate,
+                           .limit = limit_of(attr),
+                           .l2 = (float)update->decay,
+                           .rate = (float)update->rate,
+                           .momentum = (float)attr->momentum,
+                           .nesterov = attr->nesterov != 0};
+  if (m)
+    sgd_momentum[cpu->isa](c, w, g, m, n);
+  else
+    sgd_plain[cpu->isa](c, w, g, n);
+}
+
+void co_cpu_adam(const co_cpu *cpu, const co_cpu_update *update, float *w, const float *g, float *m,
+                 float *v, int64_t n) {
+  const co_op_attr *attr = update->attr;
+  const adam_constants c = {.gate = (float)update->gate,
+                            .limit = limit_of(attr),
+                            .l2 = attr->decoupled ? 0 : (float)update->decay,
+                            .shrink = attr->decoupled ? (float)(update->rate * update->decay) : 0,
+                            .beta1 = (float)attr->beta1,
+                            .beta2 = (float)attr->beta2,
+                            .rest1 = (float)(1 - attr->beta1),
+                            .rest2 = (float)(1 - attr->beta2),
+                            .step = (float)(update->rate * update->correction1),
+                            .correction2 = (float)update->correction2,
+                            .epsilon = (float)attr->epsilon};
+  adam[cpu->isa](c, w, g, m, v, n);
+}
+
 // What a thread does of the segments, taken as one stretch of elements: piece by piece.
 typedef struct pieces {
   const co_segment *segment; // of the last piece
@@ -225,16 +257,12 @@ static co_status run_sgd(co_cpu *cpu, co_prepared *prepared, void *const *in, vo
   {
     pieces p = share_pieces(segments, elements);
     for (int64_t first, n; next_piece(&p, &first, &n);) {
-      const sgd_constants c = {.gate = (float)gate[1],
-                               .limit = limit_of(&desc->attr),
-                               .l2 = (float)(desc->attr.weight_decay * p.segment->decay),
-                               .rate = (float)(step->learning_rate * p.segment->rate),
-                               .momentum = (float)desc->attr.momentum,
-                               .nesterov = desc->attr.nesterov != 0};
-      if (momentum)
-        sgd_momentum[cpu->isa](c, w + first, g + first, m + first, n);
-      else
-        sgd_plain[cpu->isa](c, w + first, g + first, n);
+      co_cpu_sgd(cpu,
+                 &(co_cpu_update){.attr = &desc->attr,
+                                  .gate = gate[1],
+                                  .rate = step->learning_rate * p.segment->rate,
+                                  .decay = desc->attr.weight_decay * p.segment->decay},
+                 w + first, g + first, momentum ? m + first : NULL, n);
       if (mirror) co_cpu_round(cpu, mirror + first, w + first, n);
     }
   }
@@ -261,20 +289,14 @@ static co_status run_adam(co_cpu *cpu, co_prepared *prepared, void *const *in, v
   {
     pieces p = share_pieces(segments, elements);
     for (int64_t first, n; next_piece(&p, &first, &n);) {
-      const double decay = attr->weight_decay * p.segment->decay;
-      const double rate = step->learning_rate * p.segment->rate;
-      const adam_constants c = {.gate = (float)gate[1],
-                                .limit = limit_of(attr),
-                                .l2 = attr->decoupled ? 0 : (float)decay,
-                                .shrink = attr->decoupled ? (float)(rate * decay) : 0,
-                                .beta1 = (float)attr->beta1,
-                                .beta2 = (float)attr->beta2,
-                                .rest1 = (float)(1 - attr->beta1),
-                                .rest2 = (float)(1 - attr->beta2),
-                                .step = (float)(rate * step->bias_correction1),
-                                .correction2 = (float)step->bias_correction2,
-                                .epsilon = (float)attr->epsilon};
-      adam[cpu->isa](c, w + first, g + first, m + first, v + first, n);
+      co_cpu_adam(cpu,
+                  &(co_cpu_update){.attr = attr,
+                                   .gate = gate[1],
+                                   .rate = step->learning_rate * p.segment->rate,
+                                   .decay = attr->weight_decay * p.segment->decay,
+                                   .correction1 = step->bias_correction1,
+                                   .correction2 = step->bias_correction2},
+                  w + first, g + first, m + first, v + first, n);
       if (mirror) co_cpu_round(cpu, mirror + first, w + first, n);
     }
   }

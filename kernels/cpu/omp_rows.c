@@ -122,59 +122,12 @@ static co_status run_sum_rows(co_cpu *cpu, co_prepared *prepared, void *const *i
 
 // ---- updates -----------------------------------------------------------------------------------
 
-typedef struct constants {
-  float gate, limit, l2, shrink, rate; // shrink: decoupled decay times rate
-  float beta1, beta2, rest1, rest2, epsilon;
-} constants;
-
-static constants constants_of(const co_op_attr *attr, const co_step *step, const double *gate) {
-  const double rate = step->learning_rate * attr->rate;
-  return (constants){.gate = (float)gate[1],
-                     .limit = attr->clip_value > 0 ? (float)attr->clip_value : INFINITY,
-                     .l2 = attr->decoupled ? 0 : (float)attr->weight_decay,
-                     .shrink = attr->decoupled ? (float)(rate * attr->weight_decay) : 0,
-                     .rate = (float)rate,
-                     .beta1 = (float)attr->beta1,
-                     .beta2 = (float)attr->beta2,
-                     .rest1 = (float)(1 - attr->beta1),
-                     .rest2 = (float)(1 - attr->beta2),
-                     .epsilon = (float)attr->epsilon};
+static co_cpu_update update_of(const co_op_attr *attr, const co_step *step, const double *gate) {
+  return (co_cpu_update){.attr = attr,
+                         .gate = gate[1],
+                         .rate = step->learning_rate * attr->rate,
+                         .decay = attr->weight_decay};
 }
-
-CO_CPU_INLINE float clipped(const constants *c, float g) {
-  const float scaled = c->gate * g;
-  return scaled > c->limit ? c->limit : scaled < -c->limit ? -c->limit : scaled;
-}
-
-// A moment near 0 is 0: subnormal numbers are slow (omp_optimizer.c).
-CO_CPU_INLINE float moment(float value) {
-  return fabsf(value) < 1e-36f ? 0 : value;
-}
-
-// clang-format off
-CO_CPU_KERNEL(sgd_row, (constants c, float *w, const float *g, int64_t D), (c, w, g, D)) {
-#pragma omp simd
-  for (int64_t d = 0; d < D; d++)
-    w[d] -= c.rate * (clipped(&c, g[d]) + c.l2 * w[d]);
-}
-
-// step: the rate times the first correction.
-CO_CPU_KERNEL(adam_row,
-              (constants c, float step, float correction2, float *w, const float *g, float *m,
-               float *v, int64_t D),
-              (c, step, correction2, w, g, m, v, D)) {
-#pragma omp simd
-  for (int64_t d = 0; d < D; d++) {
-    const float gradient = clipped(&c, g[d]) + c.l2 * w[d];
-    const float first = moment(c.beta1 * m[d] + c.rest1 * gradient);
-    const float second = moment(c.beta2 * v[d] + c.rest2 * gradient * gradient);
-    const float weight = w[d] - c.shrink * w[d];
-    m[d] = first;
-    v[d] = second;
-    w[d] = weight - step * first / (sqrtf(second * correction2) + c.epsilon);
-  }
-}
-// clang-format on
 
 static co_status run_sgd_rows(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
                               void *workspace) {
@@ -187,11 +140,11 @@ static co_status run_sgd_rows(co_cpu *cpu, co_prepared *prepared, void *const *i
   float *w = out[CO_SGD_ROWS_new_w];
   const double *gate = in[CO_SGD_ROWS_gate];
   if (gate[0] == 0) return CO_OK;
-  const constants c = constants_of(&desc->attr, in[CO_SGD_ROWS_step], gate);
+  const co_cpu_update update = update_of(&desc->attr, in[CO_SGD_ROWS_step], gate);
 #pragma omp parallel if (R * D > CO_CPU_SERIAL)
   for (int64_t at = co_cpu_part() * CHUNK; at < R; at += (int64_t)co_cpu_parts() * CHUNK)
     for (int64_t i = at; i < R && i < at + CHUNK; i++)
-      if (ids[i] >= 0 && ids[i] < V) sgd_row[cpu->isa](c, w + ids[i] * D, g + i * D, D);
+      if (ids[i] >= 0 && ids[i] < V) co_cpu_sgd(cpu, &update, w + ids[i] * D, g + i * D, NULL, D);
   return CO_OK;
 }
 
@@ -201,14 +154,13 @@ typedef struct adam_table {
   int64_t V, D;
 } adam_table;
 
-static void update_row(const co_cpu *cpu, const adam_table *table, const co_op_attr *attr,
-                       const constants *c, int64_t id, const float *g) {
+static void update_row(const co_cpu *cpu, const adam_table *table, co_cpu_update update, int64_t id,
+                       const float *g) {
   const int32_t t = ++table->steps[id];
-  const double correction1 = 1 / (1 - pow(attr->beta1, t)),
-               correction2 = 1 / (1 - pow(attr->beta2, t));
   const int64_t at = id * table->D;
-  adam_row[cpu->isa](*c, (float)(c->rate * correction1), (float)correction2, table->w + at, g,
-                     table->m + at, table->v + at, table->D);
+  update.correction1 = 1 / (1 - pow(update.attr->beta1, t));
+  update.correction2 = 1 / (1 - pow(update.attr->beta2, t));
+  co_cpu_adam(cpu, &update, table->w + at, g, table->m + at, table->v + at, table->D);
 }
 
 static co_status run_adam_rows(co_cpu *cpu, co_prepared *prepared, void *const *in,
@@ -226,12 +178,11 @@ static co_status run_adam_rows(co_cpu *cpu, co_prepared *prepared, void *const *
   const float *g = in[CO_ADAM_ROWS_g];
   const double *gate = in[CO_ADAM_ROWS_gate];
   if (gate[0] == 0) return CO_OK;
-  const constants c = constants_of(&desc->attr, in[CO_ADAM_ROWS_step], gate);
+  const co_cpu_update update = update_of(&desc->attr, in[CO_ADAM_ROWS_step], gate);
 #pragma omp parallel if (R * table.D > CO_CPU_SERIAL)
   for (int64_t at = co_cpu_part() * CHUNK; at < R; at += (int64_t)co_cpu_parts() * CHUNK)
     for (int64_t i = at; i < R && i < at + CHUNK; i++)
-      if (ids[i] >= 0 && ids[i] < table.V)
-        update_row(cpu, &table, &desc->attr, &c, ids[i], g + i * table.D);
+      if (ids[i] >= 0 && ids[i] < table.V) update_row(cpu, &table, update, ids[i], g + i * table.D);
   return CO_OK;
 }
 

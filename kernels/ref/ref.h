@@ -5,7 +5,7 @@
 #define COHORT_KERNELS_REF_REF_H
 
 #include "kernels/backend.h"
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 #ifdef __cplusplus
 extern "C" {

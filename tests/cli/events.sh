@@ -193,6 +193,28 @@ expect 0 predict -m blend --dataset n.h5 --split test -O blend.csv
 refused 3 'what a blend makes of its inputs cannot be told' -- predict -m blend --dataset n.h5 -O x.csv --reasons 1
 expect 0 report blend -O blend.html
 grep -q 'There are none here: what a blend makes' blend.html || fail 'why there are no effects'
+grep -q 'id="histories"' blend.html || fail 'no histories in the report'
+
+# Effects of events, which a blend has, too: they add up to the score, and before the last event that is the score
+# of a log without it.
+steps=(explain -m blend --events 3 -q)
+expect 0 "${steps[@]}" --dataset n.h5 --split test -O steps.csv
+awk -F, 'NR == FNR { if (FNR > 1) score[$1] = $3; next }
+  FNR > 1 { value[$1] = ($2 == "none" ? 0 : value[$1]) + $(NF - 1); last[$1] = $NF; rows++ }
+  function off(a, b) { return a - b > 1e-6 || b - a > 1e-6 }
+  END { for (key in last) if (off(last[key], score[key]) || off(exp(value[key]), score[key])) exit 1; exit !(rows > 300) }' \
+  blend.csv steps.csv || fail 'effects of events do not make the score'
+grep -v "$(grep '^5,' log.csv | tail -1)" log.csv >short.csv
+for name in log short; do
+  expect 0 "${steps[@]}" --source events=$name.csv --as-of 2011-09-01 --row 5 --class 'item 0' -O "steps_$name.csv"
+done
+[ "$(tail -2 steps_log.csv | head -1 | sed 's/.*,//')" = "$(tail -1 steps_short.csv | sed 's/.*,//')" ] ||
+  fail 'the score before the last event'
+expect 0 explain -m blend --dataset n.h5 --row 5 --events 2
+grep -q '^ *[0-9]*  2011-.*: item item [0-5], dt .*[+-]0\.' out || fail "events as text: $(cat out)"
+expect 0 "${steps[@]}" --dataset n.h5 --rows 2 -O steps.jsonl
+refused 2 '-O x.html: a page is of images' -- "${steps[@]}" --dataset n.h5 -O x.html
+refused 2 '--steps is of integrals' -- "${steps[@]}" --dataset n.h5 --steps 8
 refused 3 'blend: must be a baseline' -- train -c "$presets/next-item-attention.yaml" \
   --dataset n.h5 --run-dir x --set blend=nobody
 refused 3 'boosted_trees predicts nothing of such inputs' -- train -c "$presets/next-item-attention.yaml" \

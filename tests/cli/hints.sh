@@ -423,6 +423,8 @@ hint 4 '--split all takes all rows' evaluate -m halves -m thirds --dataset rows.
 follow evaluate -m halves -m thirds --dataset rows.csv --split all -q
 hint 4 'without a key column rows are called by their number' explain -m whole --dataset rows.csv --row nobody -q
 follow explain -m whole --dataset rows.csv --row 7 -q
+hint 2 'without --events the effects are those of columns' explain -m whole --dataset rows.csv --rows 1 --events 3 -q
+follow explain -m whole --dataset rows.csv --rows 1 -q
 follow train -c linear.yaml --dataset d.h5 --run-dir pixels -q
 hint 3 '-O FILE.csv tells the effects of columns' explain -m pixels --dataset d.h5 --rows 2 -O pixels.html -q
 follow explain -m pixels --dataset d.h5 --rows 2 -O pixels.csv -q
@@ -510,6 +512,11 @@ follow convert "$keras" -O k.h5 --input image:1/255
 hint 2 '--output NAME' convert "$keras" -O k2.h5 --input dense_1
 follow convert "$keras" -O k2.h5 --input dense_1 --output label
 follow convert "$keras" -O k3.h5
+hint 2 '--input-shape [NAME=]20x3' convert "$keras" -O k5.h5 --input-shape 12x
+hint 2 '--input-shape input_layer=12x12x1' convert "$keras" -O k5.h5 --input-shape 8x12x1
+follow convert "$keras" -O k5.h5 --input-shape input_layer=12x12x1
+sed 's/"batch_shape": \[null, 12, 3\]/"batch_shape": [null,null,3]/' "$sources/tests/golden/keras/convolutions.model.h5" >open.h5
+hint 5 '--input-shape input_layer_2=32x3' convert open.h5 -O k6.h5
 printf 'a,b,t\n1,2,0\n2,1,1\n1,1,0\n2,2,1\n3,4,0\n' >few.csv
 follow import -O few.h5 few.csv --target t
 hint 4 'cohort convert --input COLUMN names it' predict -m k3.h5 --dataset few.h5 -O p2.csv -q

@@ -128,19 +128,28 @@ static double difference(cohort_context *context, const char *model, const char 
   return c.most;
 }
 
-static cohort_status convert(cohort_context *context, const char *file) {
+// `shape`: --input-shape, or NULL.
+static cohort_status convert_shaped(cohort_context *context, const char *file, const char *shape) {
   cohort_result *result;
-  const cohort_convert_options options = {.file = file, .output = "model.h5", .force = true};
+  const cohort_convert_options options = {.file = file,
+                                          .output = "model.h5",
+                                          .input_shapes = &shape,
+                                          .input_shape_count = shape != NULL,
+                                          .force = true};
   cohort_status status = cohort_convert(context, &options, &result);
   cohort_result_free(result);
   return status;
+}
+
+static cohort_status convert(cohort_context *context, const char *file) {
+  return convert_shaped(context, file, NULL);
 }
 
 // ---- the table ---------------------------------------------------------------------------------
 
 typedef struct table {
   co_text text;
-  int64_t files, converted, stored, equal;
+  int64_t files, converted, stored, equal, shaped; // those of a length that is given
   struct {
     char why[200];
     int64_t files;
@@ -170,7 +179,14 @@ static void add_file(table *t, cohort_context *context, const char *folder, cons
   snprintf(stored, sizeof stored, "%s/%s", folder, name);
   char *end = strstr(stored, "_model.h5");
   if (end) snprintf(end, sizeof stored - (size_t)(end - stored), "_inputs_and_outputs.h5");
-  const cohort_status status = convert(context, path);
+  cohort_status status = convert(context, path);
+  static const char option[] = "--input-shape ";
+  char shape[sizeof co_error_last()->hint] = "";
+  if (status != CO_OK && strncmp(co_error_last()->hint, option, sizeof option - 1) == 0) {
+    snprintf(shape, sizeof shape, "%s", co_error_last()->hint + sizeof option - 1);
+    status = convert_shaped(context, path, shape);
+    t->shaped += status == CO_OK;
+  }
   const char *message = co_error_last()->message;
   if (status == CO_ERR_MODEL && strstr(message, "no model_config")) return; // weights, or rows
   t->files++;
@@ -186,7 +202,11 @@ static void add_file(table *t, cohort_context *context, const char *folder, cons
   const double off = end ? difference(context, "model.h5", stored, "cpu") : -1;
   t->stored += off >= 0;
   t->equal += off >= 0 && off <= 1e-5;
-  co_text_printf(&t->text, "converted\t%s\n", off < 0 ? "" : off <= 1e-5 ? "equal" : "DIFFERENT");
+  co_text_printf(&t->text, "converted\t%s%s%s\n",
+                 off < 0       ? ""
+                 : off <= 1e-5 ? "equal"
+                               : "DIFFERENT",
+                 *shape ? option : "", shape);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -232,10 +252,12 @@ static bool make_table(cohort_context *context, co_text *out) {
     add_folder(t, context, folder);
     co_text_printf(out, "%lld models of dl4j, %lld of others\n", (long long)counted,
                    (long long)(t->files - counted));
-    co_text_printf(out,
-                   "%lld and %lld are converted; of %lld with stored outputs %lld are equal\n\n",
-                   (long long)converted, (long long)(t->converted - converted),
-                   (long long)t->stored, (long long)t->equal);
+    co_text_printf(
+        out,
+        "%lld and %lld are converted, %lld of them with the length that they leave open;\n"
+        "of %lld with stored outputs %lld are equal\n\n",
+        (long long)converted, (long long)(t->converted - converted), (long long)t->shaped,
+        (long long)t->stored, (long long)t->equal);
     qsort(t->reason, (size_t)t->reasons, sizeof *t->reason, by_files);
     for (int64_t i = 0; i < t->reasons; i++)
       co_text_printf(out, "%4lld refused: %s\n", (long long)t->reason[i].files, t->reason[i].why);
@@ -275,7 +297,7 @@ static void copy_layer(co_h5 *from, co_h5 *to, co_arena *arena, char *layer) {
   snprintf(group, sizeof group, "/model_weights/%s", layer);
   OK(co_h5_get_strings(from, group, "weight_names", arena, &names, &count));
   for (char *at = layer; *at; at++)
-    if (*at == '/') *at = '_';
+    if (*at == '/' || *at == '.') *at = '_';
   snprintf(copy, sizeof copy, "/model_weights/%s", layer);
   OK(co_h5_make_group(to, copy));
   for (int64_t i = 0; i < count; i++) {

@@ -159,7 +159,7 @@ static void test_unknown_topic(void **state) {
   (void)state;
   cohort_context *context = context_of();
   cohort_result *result;
-  assert_int_equal(cohort_describe(context, "layer", &result), CO_ERR_USAGE);
+  assert_int_equal(cohort_describe(context, "l", &result), CO_ERR_USAGE); // layers, losses
   assert_non_null(strstr(cohort_result_json(result), "known: config, features, encoders, layers"));
   cohort_result_free(result);
   cohort_context_free(context);
@@ -169,10 +169,16 @@ static void test_one_entry(void **state) {
   (void)state;
   cohort_context *context = context_of();
   cohort_result *result;
-  char *text = describe(context, "layer.Dropout");
-  assert_non_null(strstr(text, "  Dropout "));
-  assert_null(strstr(text, "  Dense "));
-  free(text);
+  const char *entries[][2] = {{"layer", "Dropout"}, {"loss", "huber"}, {"metric", "roc_auc"}};
+  for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+    char name[64], line[64];
+    snprintf(name, sizeof name, "%s.%s", entries[i][0], entries[i][1]);
+    snprintf(line, sizeof line, "  %s ", entries[i][1]);
+    char *text = describe(context, name);
+    assert_non_null(strstr(text, line));
+    assert_null(strstr(text, "  Dense "));
+    free(text);
+  }
   assert_int_equal(cohort_describe(context, "layers.dropuot", &result), CO_ERR_USAGE);
   assert_non_null(strstr(cohort_result_json(result), "there is no 'dropuot' among the layers"));
   cohort_result_free(result);

@@ -190,11 +190,53 @@ static void data_are_of_one_type(void **unused) {
   }
 }
 
+// y (2, 3) = x (2, 64) w (64, 3) + b, by the processor's own products where it has them.
+static void products_are_the_processors(void **unused) {
+  (void)unused;
+  enum { N = 2, I = 64, O = 3 };
+  co_context *ctx;
+  co_backend *backend = open_backend(&ctx, 1);
+  co_op_choice choice;
+  co_prepared *prepared;
+  co_op_desc desc = {.op = CO_OP_DENSE, .has_in = 7, .has_out = 1};
+  desc.in[0] = (co_tensor_desc){CO_BF16, CO_LAYOUT_CANONICAL, co_shape_make(2, N, I)};
+  desc.in[1] = (co_tensor_desc){CO_BF16, CO_LAYOUT_CANONICAL, co_shape_make(2, I, O)};
+  desc.in[2] = (co_tensor_desc){CO_BF16, CO_LAYOUT_CANONICAL, co_shape_make(1, O)};
+  desc.out[0] = (co_tensor_desc){CO_BF16, CO_LAYOUT_CANONICAL, co_shape_make(2, N, O)};
+  OK(backend->api->query(backend, &desc, &choice));
+  const bool wide = strcmp(co_dnnl_bf16(), "float") == 0;
+  assert_int_equal(strstr(choice.implementation, "+bf16") != NULL, wide);
+  OK(backend->api->prepare(backend, &desc, &prepared));
+  co_bf16 x[N * I], w[I * O], b[O], y[N * O];
+  for (int i = 0; i < N * I; i++)
+    x[i] = co_bf16_round((float)(i / I + 1) / 64);
+  for (int i = 0; i < I * O; i++)
+    w[i] = co_bf16_round((float)(i % O + 1));
+  for (int i = 0; i < O; i++)
+    b[i] = co_bf16_round((float)i / 4);
+  void *in[CO_OP_MAX_OPERANDS] = {x, w, b}, *out[CO_OP_MAX_OPERANDS] = {y};
+  void *workspace = NULL;
+  OK(backend->api->buffer_create(backend, choice.workspace + 1, &workspace));
+  for (int run = 0; run < 2; run++) { // packed again each time: weights may have changed
+    OK(backend->api->run(backend, prepared, in, out, workspace));
+    for (int n = 0; n < N; n++)
+      for (int o = 0; o < O; o++)
+        assert_float_equal(co_bf16_widen(y[n * O + o]),
+                           (float)((n + 1) * (o + 1) * (run + 1)) + (float)o / 4, 0);
+    for (int i = 0; i < I * O; i++)
+      w[i] = co_bf16_round((float)(2 * (i % O + 1)));
+  }
+  backend->api->buffer_free(backend, workspace);
+  backend->api->release(backend, prepared);
+  close_backend(ctx, backend);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rounding_is_to_nearest_even),     cmocka_unit_test(what_is_narrow_stays),
       cmocka_unit_test(values_that_are_not_finite_pass), cmocka_unit_test(sums_are_rounded_once),
       cmocka_unit_test(a_mirror_follows_what_is_listed), cmocka_unit_test(data_are_of_one_type),
+      cmocka_unit_test(products_are_the_processors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

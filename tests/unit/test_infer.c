@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 static co_tensor_desc f32(co_shape shape) {
   return (co_tensor_desc){.dtype = CO_F32, .shape = shape};

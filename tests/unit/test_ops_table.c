@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "kernels/ops.h"
+#include "kernels/descriptor.h"
 
 static void check_list(const char *list) {
   int count = co_operand_count(list);

@@ -39,7 +39,7 @@ static double recall_of(const int32_t *rank, int64_t count) {
   return (double)found / (double)count;
 }
 
-static double gain_of(const int32_t *rank, int64_t count) {
+double co_ndcg_of_ranks(const int32_t *rank, int64_t count) {
   double gain = 0, ideal = 0;
   for (int64_t i = 0; i < count; i++)
     if (rank[i] <= K) gain += 1 / log2(rank[i] + 1.0);
@@ -70,7 +70,7 @@ static double recall(const co_class_scores *s) {
   return mean(s, recall_of);
 }
 static double ndcg(const co_class_scores *s) {
-  return mean(s, gain_of);
+  return mean(s, co_ndcg_of_ranks);
 }
 static double mrr(const co_class_scores *s) {
   return mean(s, reciprocal_of);

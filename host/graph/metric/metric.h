@@ -66,6 +66,8 @@ void co_class_count(const co_class_scores *scores);
 co_class_rates co_class_rates_of(const co_class_scores *scores, int64_t class_);
 // ROC AUC of one class against the rest, where there is an order; NaN without rows of either.
 double co_class_roc_auc(const co_class_scores *scores, int64_t class_);
+// NDCG@10 of one unit by the ranks of its true items, 1 the first.
+double co_ndcg_of_ranks(const int32_t *rank, int64_t count);
 
 // A tenth of the rows, by falling prediction; of a tie on its border, a fraction.
 typedef struct co_value_decile {

@@ -9,6 +9,8 @@
 
 enum { MOST_WEIGHTS = 4096, MOST_NUMBERED = 16 }; // of a layer
 
+static const char old_layers[] = "/_layer_checkpoint_dependencies"; // of TensorFlow 2.13's archives
+
 static co_status refuse(const keras_file *file, const char *what, const char *hint) {
   co_status status = co_fail_at(CO_ERR_MODEL, file->path, 0, 0, "%s", what);
   if (hint) co_hint("%s", hint);
@@ -71,12 +73,11 @@ static co_status read_origin(keras_file *file) {
 }
 
 static co_status open_archive(keras_file *file) {
-  static const char old[] = "/_layer_checkpoint_dependencies"; // of TensorFlow 2.13's
   char *metadata, *config;
   co_node *origin;
   file->archive = true;
   CO_RETURN_IF_FAILED(keras_archive_open(file, &metadata, &config));
-  file->weights = co_h5_exists(file->h5, old) ? old : "/layers";
+  file->weights = co_h5_exists(file->h5, old_layers) ? old_layers : "/layers";
   CO_RETURN_IF_FAILED(parse(file, metadata, "metadata.json", &origin));
   CO_RETURN_IF_FAILED(parse(file, config, "config.json", &file->model));
   const co_node *version = co_node_get(origin, "keras_version");
@@ -170,12 +171,12 @@ static char *snake_case(co_arena *arena, const char *class_) {
 }
 
 // Later versions say whose the weights are.
-static co_status check_owner(keras_layer *layer, const char *group) {
+static co_status check_owner(keras_layer *layer, const char *own_name, const char *group) {
   const char *name = NULL;
   const char *own = co_arena_format(layer->file->arena, "%s/vars", group);
   if (!own) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(optional_text(layer->file, own, "name", &name));
-  if (!name || strcmp(name, layer->name) == 0) return CO_OK;
+  if (!name || strcmp(name, own_name) == 0) return CO_OK;
   return keras_refuse(layer, "the weights in its place, '%.200s', are those of '%.100s'", group,
                       name);
 }
@@ -184,7 +185,6 @@ static co_status check_owner(keras_layer *layer, const char *group) {
 static co_status read_numbered(keras_file *file, const char *group, keras_layer *layer) {
   static const char *const parts[] = {"vars", "cell/vars", "forward_layer/cell/vars",
                                       "backward_layer/cell/vars"};
-  CO_RETURN_IF_FAILED(check_owner(layer, group));
   layer->arrays = co_arena_alloc(file->arena, MOST_NUMBERED, sizeof *layer->arrays);
   if (!layer->arrays) return CO_ERR_MEMORY;
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -197,14 +197,36 @@ static co_status read_numbered(keras_file *file, const char *group, keras_layer 
   return CO_OK;
 }
 
-co_status keras_file_arrays(keras_layer *layer, int64_t nth) {
+co_status keras_file_arrays(keras_layer *layer, const char *name, const char *root, int64_t nth) {
   keras_file *file = layer->file;
-  const char *name = file->archive ? snake_case(file->arena, layer->class_) : layer->name;
-  if (file->archive && name && nth)
-    name = co_arena_format(file->arena, "%s_%lld", name, (long long)nth);
-  const char *slash = strcmp(file->weights, "/") == 0 ? "" : "/";
-  char *group = name ? co_arena_format(file->arena, "%s%s%s", file->weights, slash, name) : NULL;
+  const char *called = file->archive ? snake_case(file->arena, layer->class_) : name;
+  if (file->archive && called && nth)
+    called = co_arena_format(file->arena, "%s_%lld", called, (long long)nth);
+  const char *slash = strcmp(root, "/") == 0 ? "" : "/";
+  char *group = called ? co_arena_format(file->arena, "%s%s%s", root, slash, called) : NULL;
   if (!group) return CO_ERR_MEMORY;
-  if (!*name || !co_h5_exists(file->h5, group)) return CO_OK;
-  return file->archive ? read_numbered(file, group, layer) : read_named(file, group, layer);
+  layer->group = group;
+  if (!*called || !co_h5_exists(file->h5, group)) return CO_OK;
+  if (!file->archive) return read_named(file, group, layer);
+  CO_RETURN_IF_FAILED(check_owner(layer, name, group));
+  return read_numbered(file, group, layer);
+}
+
+co_status keras_file_layer_name(keras_file *file, int64_t place, const char **name) {
+  char **names;
+  int64_t count;
+  if (file->archive || !co_h5_has_attribute(file->h5, file->weights, "layer_names")) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_h5_get_strings(file->h5, file->weights, "layer_names", file->arena, &names, &count));
+  if (place < count) *name = names[place];
+  return CO_OK;
+}
+
+co_status keras_file_inner(const keras_layer *model, const char **out) {
+  keras_file *file = model->file;
+  const char *old = co_arena_format(file->arena, "%s%s", model->group, old_layers);
+  const char *own = co_arena_format(file->arena, "%s/layers", model->group);
+  if (!old || !own) return CO_ERR_MEMORY;
+  *out = co_h5_exists(file->h5, old) ? old : own;
+  return CO_OK;
 }

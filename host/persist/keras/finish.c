@@ -187,6 +187,8 @@ static co_status choose_names(finish *f) {
   CO_RETURN_IF_FAILED(
       check_given(o->inputs, o->input_count, net->inputs, net->input_count, "--input"));
   CO_RETURN_IF_FAILED(
+      check_given(o->shapes, o->shape_count, net->inputs, net->input_count, "--input-shape"));
+  CO_RETURN_IF_FAILED(
       check_given(o->outputs, o->output_count, net->outputs, net->output_count, "--output"));
   for (int64_t i = 0; i < count; i++) {
     keras_port *port = i < net->input_count ? &net->inputs[i] : &net->outputs[i - net->input_count];

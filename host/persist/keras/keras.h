@@ -16,12 +16,13 @@ typedef struct co_keras_name {
   const char *layer; // of Keras; NULL = by its place
   const char *name;  // of the column
   double scale; // of an input: what its values are multiplied with first; 0 = they are as they are
+  co_shape shape; // of an input whose shape the file leaves open
 } co_keras_name;
 
 // What inputs are read from, and what outputs are called; those not named are called as Keras' layers.
 typedef struct co_keras_options {
-  const co_keras_name *inputs, *outputs;
-  int64_t input_count, output_count;
+  const co_keras_name *inputs, *outputs, *shapes; // of shapes `name` is as they were given
+  int64_t input_count, output_count, shape_count;
 } co_keras_options;
 
 typedef struct co_keras_weight {

@@ -34,12 +34,16 @@ void keras_file_close(keras_file *file); // legal on a zeroed struct
 
 typedef struct keras_layer {
   keras_file *file;
-  const char *name, *class_;
-  const co_node *config; // a map
-  bool *used;            // its items that were read
+  const char *name, *class_; // within another model: "MODEL/NAME"
+  const co_node *config;     // a map
+  bool *used;                // its items that were read
+  const char *group;         // of an archive, that its weights are in
   keras_array *arrays;
   int64_t array_count, taken;
   int64_t call; // how often it was called before
+  bool trainable;
+  bool trial;         // its weights are counted: those that it takes are zeros
+  int64_t statistics; // of its weights, the last: no optimizer's
 } keras_layer;
 
 co_status keras_layer_init(keras_layer *out, keras_file *file, const co_node *layer);
@@ -71,9 +75,14 @@ co_status keras_rest(keras_layer *layer);
 // The next weight, whose shape must be this.
 co_status keras_take(keras_layer *layer, const char *what, const co_shape *shape, float **out);
 
-// The layer's weights in Keras' order; none where the file has no such layer. `nth`: how many layers of its
-// class come before it.
-co_status keras_file_arrays(keras_layer *layer, int64_t nth);
+// The layer's weights in Keras' order; none where the file has no such layer. Sets `group` of an archive.
+// `name`: as it is called in its own model; `root`: the group that its model's layers are in, of which `nth` come
+// before it with its class.
+co_status keras_file_arrays(keras_layer *layer, const char *name, const char *root, int64_t nth);
+// The name of the `place`-th layer that an HDF5 file lists; unchanged where there is none.
+co_status keras_file_layer_name(keras_file *file, int64_t place, const char **name);
+// The group that the layers of a model within an archive are in, which is a layer itself.
+co_status keras_file_inner(const keras_layer *model, const char **out);
 
 // ---- archive.c ---------------------------------------------------------------------------------
 
@@ -87,6 +96,7 @@ typedef struct keras_item { // a layer of Cohort
   const char *options;    // within its braces, as JSON: "\"units\": 4"
   const char *activation; // stands among them, unless it goes to the output; NULL = it has none
   const char *shared;     // the item whose weights it uses; NULL = its own
+  const char *suffix;     // of those that are made of the layer
   const char *layer;      // of Keras
   const int64_t *in;      // values
   int64_t in_count;

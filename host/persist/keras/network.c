@@ -33,13 +33,13 @@ static const char *item_name(keras_network *net, const keras_layer *layer, const
   return free_name;
 }
 
-// The item of an earlier call that has the weights.
+// The item of an earlier call that has the weights; NULL where it is the first, or has none.
 static const char *first_call(const keras_network *net, const keras_layer *layer,
-                              const char *class_) {
-  for (int64_t i = 0; layer->call && i < net->item_count; i++)
-    if (!net->items[i].shared && strcmp(net->items[i].layer, layer->name) == 0 &&
-        strcmp(net->items[i].class_, class_) == 0)
-      return net->items[i].name;
+                              const char *suffix) {
+  for (int64_t i = 0; layer->call && i < net->weight_count; i++) {
+    const keras_item *item = &net->items[net->weights[i].item];
+    if (item->layer == layer->name && strcmp(item->suffix, suffix) == 0) return item->name;
+  }
   return NULL;
 }
 
@@ -48,17 +48,13 @@ co_status keras_emit(keras_network *net, const keras_layer *layer, const char *s
                      int64_t *out) {
   int64_t *values = co_arena_alloc(net->arena, (size_t)count, sizeof *values);
   const char *name = item_name(net, layer, suffix);
-  const co_node *trainable = co_node_get(layer->config, "trainable");
-  bool trained = true;
   if (!values || !name) return CO_ERR_MEMORY;
-  if (trainable && trainable->kind != CO_NODE_NULL && !co_node_bool(trainable, &trained))
-    return keras_refuse(layer, "trainable is neither true nor false");
   memcpy(values, in, (size_t)count * sizeof *values);
   CO_RETURN_IF_FAILED(
       grow(net, (void **)&net->items, &net->item_capacity, net->item_count, sizeof *net->items));
   CO_RETURN_IF_FAILED(grow(net, (void **)&net->values, &net->value_capacity, net->value_count,
                            sizeof *net->values));
-  const char *first = first_call(net, layer, class_);
+  const char *first = first_call(net, layer, suffix);
   net->values[net->value_count] = net->values[in[0]];
   net->values[net->value_count].item = net->item_count;
   net->values[net->value_count].other = -1;
@@ -66,10 +62,11 @@ co_status keras_emit(keras_network *net, const keras_layer *layer, const char *s
                                                .class_ = class_,
                                                .options = options ? options : "",
                                                .shared = first,
+                                               .suffix = suffix,
                                                .layer = layer->name,
                                                .in = values,
                                                .in_count = count,
-                                               .trainable = trained};
+                                               .trainable = layer->trainable};
   *out = net->value_count++;
   return CO_OK;
 }
@@ -138,7 +135,6 @@ static co_status hold(keras_network *net, const keras_layer *layer, int64_t valu
   if (!options) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(
       keras_emit(net, layer, row ? "_row" : "_flat", "Reshape", options, &value, 1, out));
-  net->items[net->item_count - 1].shared = NULL;
   net->values[*out].row = row;
   net->values[*out].other = value;
   net->values[value].other = *out;

@@ -24,11 +24,17 @@ static const char *text_of(const co_node *map, const char *key) {
 co_status keras_layer_init(keras_layer *out, keras_file *file, const co_node *layer) {
   const co_node *config = co_node_get(layer, "config");
   const char *class_ = text_of(layer, "class_name"), *name = text_of(config, "name");
-  if (!class_ || !config || config->kind != CO_NODE_MAP)
+  const bool list = config && config->kind == CO_NODE_LIST && class_ && // of old ones
+                    strcmp(class_, "Sequential") == 0;
+  if (!class_ || !config || (config->kind != CO_NODE_MAP && !list))
     return co_fail_at(CO_ERR_MODEL, file->path, 0, 0,
                       "its config is damaged: a layer has no class_name or config");
-  *out = (keras_layer){.file = file, .name = name ? name : class_, .class_ = class_};
+  *out = (keras_layer){
+      .file = file, .name = name ? name : class_, .class_ = class_, .trainable = true};
   out->config = config;
+  const co_node *trainable = co_node_get(config, "trainable");
+  if (trainable && trainable->kind != CO_NODE_NULL && !co_node_bool(trainable, &out->trainable))
+    return keras_refuse(out, "trainable is neither true nor false");
   out->used = co_arena_alloc(file->arena, (size_t)config->count + 1, sizeof *out->used);
   return out->used ? CO_OK : CO_ERR_MEMORY;
 }
@@ -203,8 +209,19 @@ co_status keras_rest(keras_layer *layer) {
   return CO_OK;
 }
 
+static co_status count_weight(keras_layer *layer, const char *what, const co_shape *shape,
+                              float **out) {
+  const int64_t count = co_shape_count(shape);
+  if (count < 0 || count > INT32_MAX) return keras_refuse(layer, "its %s is far too large", what);
+  if (!layer->call && strncmp(what, "moving_", 7) == 0) layer->statistics++;
+  layer->array_count = ++layer->taken;
+  *out = co_arena_alloc(layer->file->arena, (size_t)count + 1, sizeof **out);
+  return *out ? CO_OK : CO_ERR_MEMORY;
+}
+
 co_status keras_take(keras_layer *layer, const char *what, const co_shape *shape, float **out) {
   char has[96], want[96];
+  if (layer->trial) return count_weight(layer, what, shape, out);
   if (layer->taken >= layer->array_count)
     return keras_refuse(layer, "the file has %lld weights of it; its %s is missing",
                         (long long)layer->array_count, what);

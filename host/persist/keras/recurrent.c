@@ -9,6 +9,7 @@ typedef struct cell {
   int64_t gates;
   int64_t units;
   bool sequences, backwards, use_bias;
+  bool apart; // the arrays of its gates stand each by itself, as Keras 1 keeps them
   const char *activation,
       *recurrent; // words of Cohort's layers; `recurrent` NULL = it has no gates
 } cell;
@@ -57,6 +58,11 @@ static co_status read_cell(keras_network *net, keras_layer *layer, cell *c) {
     CO_RETURN_IF_FAILED(keras_bool(layer, "reset_after", NULL, layer->file->major == 3, &after));
     if (!after) return keras_refuse(layer, "there is no GRU but with reset_after: true");
   }
+  if (layer->file->major == 1 && c->gates == 4) {
+    const char *how;
+    CO_RETURN_IF_FAILED(keras_text(layer, "consume_less", NULL, &how));
+    c->apart = !how || strcmp(how, "gpu") != 0;
+  }
   CO_RETURN_IF_FAILED(leave_out_dropout(net, layer));
   return keras_rest(layer);
 }
@@ -88,10 +94,9 @@ static co_status take_gates(keras_network *net, keras_layer *layer, const cell *
 
 // Kernel, recurrent kernel, bias of one way.
 static co_status take_way(keras_network *net, keras_layer *layer, const cell *c, int64_t features,
-                          const char *const *names, int64_t arrays) {
+                          const char *const *names) {
   const int64_t width = c->gates * c->units;
-  if (layer->file->major == 1 && c->gates == 4 && arrays == 12)
-    return take_gates(net, layer, c, features, names);
+  if (c->apart) return take_gates(net, layer, c, features, names);
   const co_shape bias =
       c->gates == 3 ? co_shape_make(2, (int64_t)2, width) : co_shape_make(1, width);
   const co_shape shapes[] = {co_shape_make(2, features, width), co_shape_make(2, c->units, width),
@@ -139,7 +144,7 @@ static co_status one_way(keras_network *net, keras_layer *layer, const keras_cal
   const char *options = cell_options(net, &c, c.backwards ? ", \"go_backwards\": true" : "");
   if (!options) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(keras_emit(net, layer, "", layer->class_, options, &in, 1, out));
-  CO_RETURN_IF_FAILED(take_way(net, layer, &c, x.dim[1], names, layer->array_count));
+  CO_RETURN_IF_FAILED(take_way(net, layer, &c, x.dim[1], names));
   set_result(net, *out, x.dim[0], &c, 1);
   return CO_OK;
 }
@@ -190,8 +195,7 @@ static co_status bidirectional(keras_network *net, keras_layer *layer, const ker
   if (!options) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(keras_emit(net, layer, "", "Bidirectional", options, &in, 1, out));
   for (int way = 0; way < 2; way++)
-    CO_RETURN_IF_FAILED(
-        take_way(net, layer, &c, x.dim[1], names + 3 * way, layer->array_count / 2));
+    CO_RETURN_IF_FAILED(take_way(net, layer, &c, x.dim[1], names + 3 * way));
   set_result(net, *out, x.dim[0], &c, merge == 0 ? 2 : 1);
   return CO_OK;
 }

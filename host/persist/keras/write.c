@@ -97,7 +97,8 @@ static bool is_listed(const char *options, const char *key) {
 
 static bool is_of_training(const char *key) {
   const char *end = strstr(key, "_initializer");
-  return (end && !end[sizeof "_initializer" - 1]) || strcmp(key, "zero_first") == 0;
+  return (end && !end[sizeof "_initializer" - 1]) || strcmp(key, "zero_first") == 0 ||
+         strcmp(key, "update") == 0;
 }
 
 // `strides: 0` of pooling is what Keras calls null.

@@ -138,6 +138,7 @@ static const char *const linear_cases[] = {
 OPS_FAMILY(linear_cross_entropy) = {
     .op = CO_OP_LINEAR_CROSS_ENTROPY,
     .loss = true,
+    .host_only = true,
     .flags = "holes none",
     .terms = linear_terms,
     .adjust = adjust_linear,
