@@ -17,6 +17,11 @@ typedef struct co_prepared co_prepared; // backend-private; borrows nothing from
 // Where work waits its turn on devices that work beside the host: operations, uploads and downloads
 // on one queue, copies that should run beside them on the other.
 typedef enum co_queue { CO_QUEUE_COMPUTE, CO_QUEUE_COPY } co_queue;
+// Where operations run.
+typedef enum co_branch {
+  CO_BRANCH_MAIN, // CO_QUEUE_COMPUTE
+  CO_BRANCH_SIDE  // a second one, with tickets of its own
+} co_branch;
 typedef struct co_fence co_fence; // a place in a queue that others can wait for
 
 // "The backend may choose": for operands of a queried descriptor.
@@ -83,6 +88,13 @@ typedef struct co_backend_api {
   co_status (*download)(co_backend *backend, void *host, const void *device, size_t bytes);
   co_status (*fill_zero)(co_backend *backend, void *device, size_t bytes);
   co_status (*synchronize)(co_backend *backend);
+
+  // Two queues of operations, recorded or not; NULL where there is one. What runs after branch(SIDE) waits
+  // for all before it on the first queue and for nothing behind it; after branch(MAIN) runs go to the
+  // first queue again, which waits for the second from `join` on. Operations that may run at the same time
+  // must share no memory that one of them writes, scratch memory included. A recording ends joined.
+  co_status (*branch)(co_backend *backend, co_branch branch);
+  co_status (*join)(co_backend *backend);
 
   // Recording runs, to repeat them by one launch; NULL where the backend cannot (CPU, reference).
   // Between begin and end, run and fill_zero record instead of doing, with the addresses they are

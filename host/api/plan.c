@@ -260,6 +260,8 @@ static void report_operation(co_json *json, const co_plan *plan, const co_plan_o
   co_json_key(json, "note");
   co_json_string(json, op->note);
   if (op->choice.launches) {
+    co_json_key(json, "beside");
+    co_json_bool(json, op->beside);
     co_json_key(json, "launches");
     co_json_int(json, op->choice.launches);
     co_json_key(json, "launches_why");

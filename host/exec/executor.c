@@ -147,8 +147,9 @@ static co_status bind_operand(co_executor *executor, int64_t op, int operand, bo
 }
 
 static co_status bind_op(co_executor *executor, int64_t i) {
-  executor->ops[i].workspace =
-      (char *)executor->memory.arena + executor->plan->ops[i].workspace_offset;
+  const co_plan_op *op = &executor->plan->ops[i];
+  if (op->choice.workspace) // else it is given none, rather than what belongs to others
+    executor->ops[i].workspace = (char *)executor->memory.arena + op->workspace_offset;
   for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
     CO_RETURN_IF_FAILED(bind_operand(executor, i, k, true));
     CO_RETURN_IF_FAILED(bind_operand(executor, i, k, false));
@@ -239,15 +240,27 @@ const double *co_executor_times(const co_executor *executor, int64_t *runs) {
   return executor->seconds;
 }
 
+// On its queue; nothing runs beside the operations of another plan.
+static co_status run_op(co_executor *executor, int64_t i) {
+  co_backend *backend = executor->backend;
+  const co_backend_api *api = backend->api;
+  const co_plan_op *op = &executor->plan->ops[i];
+  bound_op *bound = &executor->ops[i];
+  if (op->waits) CO_RETURN_IF_FAILED(api->join(backend));
+  if (!op->beside) return api->run(backend, op->prepared, bound->in, bound->out, bound->workspace);
+  co_status status = api->branch(backend, CO_BRANCH_SIDE);
+  if (status == CO_OK)
+    status = api->run(backend, op->prepared, bound->in, bound->out, bound->workspace);
+  co_status back = api->branch(backend, CO_BRANCH_MAIN); // whatever has happened
+  return status == CO_OK ? back : status;
+}
+
 co_status co_executor_run(co_executor *executor) {
   const co_plan *plan = executor->plan;
-  const co_backend_api *api = executor->backend->api;
   for (int64_t i = 0; i < plan->op_count; i++) {
-    bound_op *bound = &executor->ops[i];
     co_alive(executor->ctx, CO_PATIENCE);
     double begun = executor->seconds ? now() : 0;
-    co_status status =
-        api->run(executor->backend, plan->ops[i].prepared, bound->in, bound->out, bound->workspace);
+    co_status status = run_op(executor, i);
     if (executor->seconds) executor->seconds[i] += now() - begun;
     if (status != CO_OK) {
       if (plan->ops[i].layer) co_note("layer '%s'", plan->ops[i].layer);
@@ -255,7 +268,7 @@ co_status co_executor_run(co_executor *executor) {
     }
   }
   executor->runs++;
-  return CO_OK;
+  return plan->joins ? executor->backend->api->join(executor->backend) : CO_OK;
 }
 
 co_status co_executor_read_output(co_executor *executor, int64_t output, void *host) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 11: the arena. Values and workspaces live from the operation that writes them first to the
+// Pass 12: the arena. Values and workspaces live from the operation that writes them first to the
 // one that uses them last; the largest are placed first, each at the lowest offset free throughout
 // its life (greedy by size: Pisarchyk & Lee, "Efficient memory management for deep neural net
 // inference", 2020).
@@ -15,29 +15,23 @@ typedef struct interval {
   int64_t workspace_of;
 } interval;
 
-static co_value root_of(const co_plan *plan, co_value value) {
-  while (plan->values[value].view_of != CO_NO_VALUE)
-    value = plan->values[value].view_of;
-  return value;
-}
-
-static void touch(co_plan *plan, co_value id, int32_t at) {
+static void touch(co_plan *plan, co_value id, int32_t first, int32_t last) {
   if (id == CO_NO_VALUE) return;
-  co_plan_value *value = &plan->values[root_of(plan, id)];
-  if (value->first < 0) value->first = at;
-  value->last = at;
+  co_plan_value *value = &plan->values[co_plan_root(plan, id)];
+  if (value->first < 0) value->first = first;
+  if (value->last < last) value->last = last;
 }
 
 static void find_lifetimes(co_plan *plan) {
   for (int64_t i = 0; i < plan->op_count; i++)
     for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
-      touch(plan, plan->ops[i].in[k], (int32_t)i);
-      touch(plan, plan->ops[i].out[k], (int32_t)i);
+      touch(plan, plan->ops[i].in[k], (int32_t)i, plan->ops[i].until);
+      touch(plan, plan->ops[i].out[k], (int32_t)i, plan->ops[i].until);
     }
   // Observed values are read after the run.
   for (int64_t i = 0; i < plan->value_count; i++)
     if (plan->values[i].info.observed) {
-      co_plan_value *value = &plan->values[root_of(plan, (co_value)i)];
+      co_plan_value *value = &plan->values[co_plan_root(plan, (co_value)i)];
       if (value->first >= 0) value->last = (int32_t)plan->op_count;
     }
 }
@@ -93,7 +87,7 @@ static int64_t collect(co_plan *plan, interval *items) {
     if (!plan->ops[i].choice.workspace) continue;
     items[count] = (interval){.bytes = align_up(plan->ops[i].choice.workspace, alignment),
                               .first = (int32_t)i,
-                              .last = (int32_t)i,
+                              .last = plan->ops[i].until,
                               .order = (int32_t)count,
                               .value = CO_NO_VALUE,
                               .workspace_of = i};

@@ -26,6 +26,8 @@ co_status co_pass_fuse_masks(co_plan *plan);
 co_status co_pass_layouts(co_plan *plan, co_store *store);
 // Creates the backend's primitives.
 co_status co_pass_prepare(co_plan *plan);
+// Chooses what runs beside the rest, where the backend has a second queue.
+void co_pass_branches(co_plan *plan);
 // Packs the arena by lifetime.
 co_status co_pass_pack(co_plan *plan);
 
@@ -36,6 +38,8 @@ co_status co_plan_add_value(co_plan *plan, const char *name, const co_tensor_des
 co_status co_plan_add_op(co_plan *plan, const co_plan_op *op, co_plan_op **out);
 // An operation with all operands absent.
 co_plan_op co_plan_op_make(co_op op, const char *layer, const char *note);
+// The value whose memory it shares, by way of views; itself where there are none.
+co_value co_plan_root(const co_plan *plan, co_value value);
 // Number of operations that read `value`; *reader is one of them (may be NULL).
 int co_plan_count_readers(const co_plan *plan, co_value value, int64_t *reader);
 // Drops operations whose desc.op is CO_OP_COUNT (the mark passes leave).

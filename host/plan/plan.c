@@ -61,6 +61,12 @@ co_plan_op co_plan_op_make(co_op op, const char *layer, const char *note) {
   return made;
 }
 
+co_value co_plan_root(const co_plan *plan, co_value value) {
+  while (plan->values[value].view_of != CO_NO_VALUE)
+    value = plan->values[value].view_of;
+  return value;
+}
+
 int co_plan_count_readers(const co_plan *plan, co_value value, int64_t *reader) {
   int count = 0;
   for (int64_t i = 0; i < plan->op_count; i++) {
@@ -144,6 +150,7 @@ static co_status run_passes(co_plan *plan, co_store *store) {
   if (train && !plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_masks(plan));
   CO_RETURN_IF_FAILED(co_pass_layouts(plan, store));
   CO_RETURN_IF_FAILED(co_pass_prepare(plan));
+  co_pass_branches(plan);
   return co_pass_pack(plan);
 }
 

@@ -2,7 +2,7 @@
 // A plan: a graph specialised to mode, shape class, element type and backend, as a flat list of
 // prepared operations and one packed arena. Immutable once made. Passes, each in a file, in this
 // order: build, fuse_forward, backward, fuse_backward, fuse_tables, dtypes, fuse_masks, layouts,
-// prepare, pack.
+// prepare, branches, pack.
 #ifndef COHORT_HOST_PLAN_PLAN_H
 #define COHORT_HOST_PLAN_PLAN_H
 
@@ -55,6 +55,9 @@ typedef struct co_plan_op {
   const char *layer;       // may be NULL
   const char *note;        // "fused relu", "layout", "accumulate", … or NULL
   bool backward;
+  bool beside;   // runs on the second queue, behind the operations before it
+  bool waits;    // for what runs there
+  int32_t until; // the last operation that may run at the same time: itself, unless `beside`
 } co_plan_op;
 
 typedef struct co_plan {
@@ -70,8 +73,9 @@ typedef struct co_plan {
   co_value *gradients;    // GRADIENT: per graph input its gradient, CO_NO_VALUE where there is none
   bool *has_gradient;     // per store entry: this plan writes its gradient
   size_t arena_bytes;     // activations, gradients of activations and workspaces
-  size_t workspace_bytes; // the largest workspace
+  size_t workspace_bytes; // the largest workspace, or two that are in use at the same time
   int64_t flops;
+  bool joins; // something is beside the last operation
 } co_plan;
 
 // The store must know the graph's parameters; home layouts still open are fixed here. `graph` and

@@ -75,8 +75,9 @@ static void print_way(co_text *out, const co_op_choice *choice, bool more) {
 // Launches, note, why there are so many, and by which engine.
 static void print_launches(co_text *out, const co_plan_op *op) {
   const char *reason = co_op_get_info(op->desc.op)->why, *why = op->choice.why;
-  co_text_printf(out, "  %8d  %-36s  %s%s%s", op->choice.launches, op->note ? op->note : "",
-                 reason ? reason : "", reason && why ? "; " : "", why ? why : "");
+  co_text_printf(out, "  %8d  %-6s  %-36s  %s%s%s", op->choice.launches, op->beside ? "beside" : "",
+                 op->note ? op->note : "", reason ? reason : "", reason && why ? "; " : "",
+                 why ? why : "");
   if (op->choice.way)
     print_way(out, &op->choice, reason || why);
   else
@@ -93,7 +94,7 @@ void co_plan_print(const co_plan *plan, co_text *out) {
   co_text_printf(out, "%-28s %-24s %-22s %-4s %-14s %-24s %12s %12s", "layer", "operation",
                  "result", "type", "layout", "implementation", "bytes", "FLOPs");
   if (counted)
-    co_text_printf(out, "  %8s  %-36s  %s\n", "launches", "note", "why");
+    co_text_printf(out, "  %8s  %-6s  %-36s  %s\n", "launches", "branch", "note", "why");
   else
     co_text_printf(out, "  %s\n", "note");
   for (int64_t i = 0; i < plan->op_count; i++) {

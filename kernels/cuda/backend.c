@@ -156,9 +156,36 @@ static co_status prepare(co_backend *backend, const co_op_desc *desc, co_prepare
 static co_status run(co_backend *backend, co_prepared *prepared, void *const *in, void *const *out,
                      void *workspace) {
   co_cuda *cuda = (co_cuda *)backend;
-  const co_cuda_call call = {&prepared->desc, in, out, workspace, cuda->stream, cuda->tickets};
+  const co_cuda_call call = {&prepared->desc,
+                             in,
+                             out,
+                             workspace,
+                             cuda->beside ? cuda->side : cuda->stream,
+                             cuda->tickets + (cuda->beside ? CO_CUDA_TICKETS : 0)};
   enter(cuda);
   return prepared->run(cuda, prepared, &call);
+}
+
+static co_status wait_for(const co_cuda *cuda, cudaStream_t waiting, cudaEvent_t event) {
+  return co_cuda_check(cuda, cudaStreamWaitEvent(waiting, event, cudaEventWaitDefault), "branch");
+}
+
+static co_status branch(co_backend *backend, co_branch to) {
+  co_cuda *cuda = (co_cuda *)backend;
+  const bool beside = to == CO_BRANCH_SIDE;
+  if (cuda->beside == beside) return CO_OK;
+  enter(cuda);
+  cuda->beside = beside;
+  cudaError_t error = beside ? cudaEventRecord(cuda->branched, cuda->stream)
+                             : cudaEventRecord(cuda->joined, cuda->side);
+  CO_RETURN_IF_FAILED(co_cuda_check(cuda, error, "branch"));
+  return beside ? wait_for(cuda, cuda->side, cuda->branched) : CO_OK;
+}
+
+static co_status join(co_backend *backend) {
+  co_cuda *cuda = (co_cuda *)backend;
+  enter(cuda);
+  return wait_for(cuda, cuda->stream, cuda->joined);
 }
 
 // ---- memory ------------------------------------------------------------------------------------
@@ -277,6 +304,7 @@ static co_status synchronize(co_backend *backend) {
   CO_RETURN_IF_FAILED(not_in_capture(cuda, "synchronize"));
   enter(cuda);
   CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaStreamSynchronize(cuda->copies), "synchronize"));
+  CO_RETURN_IF_FAILED(co_cuda_check(cuda, cudaStreamSynchronize(cuda->side), "synchronize"));
   return co_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "synchronize");
 }
 
@@ -418,6 +446,7 @@ static void free_backend(co_backend *backend) {
   co_cuda *cuda = (co_cuda *)backend;
   enter(cuda);
   if (cuda->copies) (void)cudaStreamSynchronize(cuda->copies);
+  if (cuda->side) (void)cudaStreamSynchronize(cuda->side);
   if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
   co_cuda_planned_free(cuda);
   co_cuda_cublas_close(cuda);
@@ -427,7 +456,10 @@ static void free_backend(co_backend *backend) {
   if (cuda->up.memory) (void)cudaFreeHost(cuda->up.memory);
   if (cuda->down) (void)cudaFreeHost(cuda->down);
   if (cuda->tickets) (void)cudaFree(cuda->tickets);
+  if (cuda->branched) (void)cudaEventDestroy(cuda->branched);
+  if (cuda->joined) (void)cudaEventDestroy(cuda->joined);
   if (cuda->copies) (void)cudaStreamDestroy(cuda->copies);
+  if (cuda->side) (void)cudaStreamDestroy(cuda->side);
   if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
   cuda->host.free(backend->ctx, cuda);
 }
@@ -447,6 +479,8 @@ static const co_backend_api api = {
     .download = download,
     .fill_zero = fill_zero,
     .synchronize = synchronize,
+    .branch = branch,
+    .join = join,
     .capture_begin = capture_begin,
     .capture_end = capture_end,
     .graph_launch = graph_launch,
@@ -466,19 +500,20 @@ static const co_backend_api api = {
     .host_memory = false,
 };
 
-static co_status open_stream(co_cuda *cuda) {
-  CO_RETURN_IF_FAILED(co_cuda_check(
-      cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "create a stream"));
-  CO_RETURN_IF_FAILED(co_cuda_check(
-      cuda, cudaStreamCreateWithFlags(&cuda->copies, cudaStreamNonBlocking), "create a stream"));
-  for (int i = 0; i < 2; i++)
-    CO_RETURN_IF_FAILED(
-        co_cuda_check(cuda, cudaEventCreateWithFlags(&cuda->up.copied[i], cudaEventDisableTiming),
-                      "create an event"));
+static co_status open_streams(co_cuda *cuda) {
+  cudaStream_t *const streams[] = {&cuda->stream, &cuda->side, &cuda->copies};
+  cudaEvent_t *const events[] = {&cuda->up.copied[0], &cuda->up.copied[1], &cuda->branched,
+                                 &cuda->joined};
+  for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+    CO_RETURN_IF_FAILED(co_cuda_check(
+        cuda, cudaStreamCreateWithFlags(streams[i], cudaStreamNonBlocking), "create a stream"));
+  for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+    CO_RETURN_IF_FAILED(co_cuda_check(
+        cuda, cudaEventCreateWithFlags(events[i], cudaEventDisableTiming), "create an event"));
   CO_RETURN_IF_FAILED(
       allocate_pinned(cuda, (void **)&cuda->up.memory, 2 * (size_t)CO_CUDA_STAGING));
   CO_RETURN_IF_FAILED(allocate_pinned(cuda, (void **)&cuda->down, CO_CUDA_STAGING));
-  const size_t bytes = CO_CUDA_TICKETS * sizeof *cuda->tickets;
+  const size_t bytes = 2 * CO_CUDA_TICKETS * sizeof *cuda->tickets;
   void *tickets;
   CO_RETURN_IF_FAILED(buffer_create(&cuda->base, bytes, &tickets));
   cuda->tickets = tickets;
@@ -531,7 +566,7 @@ co_cuda_open(co_backend **out, const co_host_api *host, uint32_t abi, int device
     return CO_OK;
   }
   cuda->api.capability = cuda->capability;
-  co_status status = open_stream(cuda);
+  co_status status = open_streams(cuda);
   if (status != CO_OK) {
     free_backend(&cuda->base);
     return status;

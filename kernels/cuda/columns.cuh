@@ -132,10 +132,11 @@ __global__ void column_sums(double *partials, unsigned *tickets, Columns c, Add 
 template <int K, int V, typename Add, typename Finish>
 cudaError_t launch_column_sums(const Columns &c, void *scratch, const co_cuda_call *call, Add add,
                                Finish finish) {
-  // More chunks than one only where tiles are fewer than 512, hence than tickets.
+  // More chunks than one only where tiles are fewer than 512, hence than tickets; with one there is no
+  // scratch memory, and behind the address may lie somebody else's.
+  double *partials = c.chunks > 1 ? static_cast<double *>(scratch) : nullptr;
   CO_LAUNCH((column_sums<K, V, Add, Finish>), static_cast<unsigned>(c.chunks * c.tiles),
-            block_threads, 0, call->stream, static_cast<double *>(scratch), call->tickets, c, add,
-            finish);
+            block_threads, 0, call->stream, partials, call->tickets, c, add, finish);
   return cudaGetLastError();
 }
 

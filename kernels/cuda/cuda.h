@@ -47,8 +47,10 @@ typedef struct co_cuda {
   size_t conv_workspace; // the most a convolution may take
   bool planning;         // without a device: planning.c
   size_t planned_bytes;
-  char force[32];              // prefix of implementations' names, "" = none
-  cudaStream_t stream, copies; // the queues
+  char force[32];                    // prefix of implementations' names, "" = none
+  cudaStream_t stream, side, copies; // the queues
+  bool beside;                       // operations go to `side`
+  cudaEvent_t branched, joined;      // where `side` may begin; where it is done
   bool capturing;
   struct { // uploads go through two halves in turn, so that they need not wait
     char *memory;
@@ -57,7 +59,7 @@ typedef struct co_cuda {
     size_t used;
   } up;
   char *down;
-  unsigned *tickets;        // of all launches of `stream`
+  unsigned *tickets;        // of all launches of `stream`, then those of `side`
   void *cublaslt;           // of cublas_dense.c, made when first needed
   void *cudnn;              // of cudnn_api.c, likewise
   co_cuda_planned *planned; // latest first

@@ -93,7 +93,6 @@ static void load(co_cuda *cuda, co_cudnn *dnn) {
   dnn->wrong = true;
   if (!find_functions(dnn, library)) return;
   cudnnStatus_t status = dnn->create(&dnn->handle);
-  if (status == CUDNN_STATUS_SUCCESS) status = dnn->set_stream(dnn->handle, cuda->stream);
   if (status != CUDNN_STATUS_SUCCESS) {
     (void)snprintf(dnn->missing, sizeof dnn->missing, "cuDNN does not start: %s",
                    dnn->get_error_string(status));

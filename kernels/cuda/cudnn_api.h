@@ -93,6 +93,6 @@ cudnnStatus_t co_cudnn_plan_create(const co_cuda *cuda, const co_cudnn *dnn,
 void co_cudnn_plan_free(const co_cudnn *dnn, co_cudnn_plan *plan);
 // `bias` is NULL where the problem has none.
 cudnnStatus_t co_cudnn_plan_run(const co_cudnn *dnn, const co_cudnn_plan *plan, void *x, void *w,
-                                void *y, void *bias, void *workspace);
+                                void *y, void *bias, void *workspace, cudaStream_t stream);
 
 #endif

@@ -109,7 +109,7 @@ static co_status run_plan(co_cuda *cuda, const conv *self, const co_cuda_call *c
   const role at = role_of(self->base.desc.op);
   return failed(cuda, cuda->cudnn,
                 co_cudnn_plan_run(cuda->cudnn, &self->plan, memory_at(call, at.x), w,
-                                  memory_at(call, at.y), bias, call->workspace));
+                                  memory_at(call, at.y), bias, call->workspace, call->stream));
 }
 
 // A convolution or a transposed one; the latter is never fused.

@@ -326,7 +326,7 @@ void co_cudnn_plan_free(const co_cudnn *dnn, co_cudnn_plan *plan) {
 }
 
 cudnnStatus_t co_cudnn_plan_run(const co_cudnn *dnn, const co_cudnn_plan *plan, void *x, void *w,
-                                void *y, void *bias, void *workspace) {
+                                void *y, void *bias, void *workspace, cudaStream_t stream) {
   const int64_t uids[4] = {X, W, Y, BIAS}, count = bias ? 4 : 3;
   void *const pointers[4] = {x, w, y, bias};
   descriptor pack = NULL;
@@ -341,6 +341,7 @@ cudnnStatus_t co_cudnn_plan_run(const co_cudnn *dnn, const co_cudnn_plan *plan, 
     status = dnn->set_attribute(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1,
                                 &workspace);
   if (status == CUDNN_STATUS_SUCCESS) status = dnn->finalize(pack);
+  if (status == CUDNN_STATUS_SUCCESS) status = dnn->set_stream(dnn->handle, stream);
   if (status == CUDNN_STATUS_SUCCESS) status = dnn->execute(dnn->handle, plan->plan, pack);
   if (pack) (void)dnn->destroy_descriptor(pack);
   return status;

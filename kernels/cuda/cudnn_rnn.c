@@ -143,6 +143,11 @@ static co_status failed(const co_cuda *cuda, const co_cudnn *dnn, cudnnStatus_t 
                          dnn->get_error_string(status));
 }
 
+static co_status use_stream(const co_cuda *cuda, const co_cuda_call *call) {
+  const co_cudnn *dnn = cuda->cudnn;
+  return failed(cuda, dnn, dnn->set_stream(dnn->handle, call->stream));
+}
+
 static co_status run_forward(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
   const co_cudnn *dnn = cuda->cudnn;
   const rnn *self = (rnn *)prepared;
@@ -151,6 +156,7 @@ static co_status run_forward(co_cuda *cuda, co_prepared *prepared, const co_cuda
   float *ys = (float *)(saved ? saved + aligned(self->reserve_bytes) : scratch + self->ys);
   CO_RETURN_IF_FAILED(co_cuda_check(
       cuda, co_cuda_dense_events_begin(call, &self->layer, xs, weights), "recurrent"));
+  CO_RETURN_IF_FAILED(use_stream(cuda, call));
   CO_RETURN_IF_FAILED(failed(
       cuda, dnn,
       dnn->rnn_forward(
@@ -174,6 +180,7 @@ static co_status run_backward(co_cuda *cuda, co_prepared *prepared, const co_cud
                                           (int64_t)(self->weight_bytes / sizeof(float))};
   CO_RETURN_IF_FAILED(co_cuda_check(
       cuda, co_cuda_dense_events_backward_begin(call, &self->layer, &at), "recurrent"));
+  CO_RETURN_IF_FAILED(use_stream(cuda, call));
   CO_RETURN_IF_FAILED(
       failed(cuda, dnn,
              dnn->rnn_backward_data(dnn->handle, self->cell, NULL, self->y, ys, at.dys, self->x,

@@ -50,6 +50,15 @@ static co_status synchronize(co_backend *backend) {
   return CO_OK;
 }
 
+static co_status branch(co_backend *backend, co_branch to) {
+  (void)to;
+  return refuse((co_cuda *)backend, "a branch");
+}
+
+static co_status join(co_backend *backend) {
+  return refuse((co_cuda *)backend, "a branch");
+}
+
 static co_status capture_begin(co_backend *backend) {
   return refuse((co_cuda *)backend, "a recording");
 }
@@ -135,6 +144,8 @@ void co_cuda_plan_only(co_cuda *cuda) {
   api->download = download;
   api->fill_zero = fill_zero;
   api->synchronize = synchronize;
+  api->branch = branch;
+  api->join = join;
   api->capture_begin = capture_begin;
   api->capture_end = capture_end;
   api->graph_launch = graph_launch;

@@ -516,7 +516,7 @@ hint 2 '--input-shape [NAME=]20x3' convert "$keras" -O k5.h5 --input-shape 12x
 hint 2 '--input-shape input_layer=12x12x1' convert "$keras" -O k5.h5 --input-shape 8x12x1
 follow convert "$keras" -O k5.h5 --input-shape input_layer=12x12x1
 sed 's/"batch_shape": \[null, 12, 3\]/"batch_shape": [null,null,3]/' "$sources/tests/golden/keras/convolutions.model.h5" >open.h5
-hint 5 '--input-shape input_layer_2=32x3' convert open.h5 -O k6.h5
+hint 5 '--input-shape input_layer_1=32x3' convert open.h5 -O k6.h5
 printf 'a,b,t\n1,2,0\n2,1,1\n1,1,0\n2,2,1\n3,4,0\n' >few.csv
 follow import -O few.h5 few.csv --target t
 hint 4 'cohort convert --input COLUMN names it' predict -m k3.h5 --dataset few.h5 -O p2.csv -q

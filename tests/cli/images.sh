@@ -108,6 +108,9 @@ validation=$(grep -o '"validation":[0-9]*' out | cut -d: -f2)
 if [ "$validation" -lt 1 ] || [ "$validation" -gt 12 ]; then
   fail 'some validation rows, all of them shown'
 fi
+expect 0 import -O small.h5 --channels 1 --image-size 28x28 --fit pad photos --quiet
+expect 0 plan -c "$presets/product-dense-autoencoder.yaml" --dataset small.h5
+grep -q ' 1100112 in all' out || fail 'the dense autoencoder'
 refused 3 'both are multiples of 4' -- train -c "$presets/product-autoencoder.yaml" --dataset grey.h5 --run-dir x
 expect 0 train -c "$presets/product-autoencoder.yaml" --dataset d.h5 --run-dir codes --quiet \
   --set trainer.max_epochs=6 --set trainer.batch_size=8

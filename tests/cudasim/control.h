@@ -39,6 +39,12 @@ struct emu_call;
 const char *emu_call_kernel(const struct emu_call *call); // as written at the launch
 void emu_call_run(struct emu_call *call); // any number of times, as graph replay does
 void emu_call_free(struct emu_call *call);
+// The pointers among its arguments; those in structures are not known. NULL past the end.
+struct emu_pointer {
+  const void *address;
+  int writes; // it points to what is not const
+};
+const struct emu_pointer *emu_call_pointer(const struct emu_call *call, size_t i);
 
 // The hook takes ownership of the call.
 typedef void emu_launch_hook(void *context, struct emu_call *call, cudaStream_t stream);

@@ -632,6 +632,11 @@ void emu_call_free(struct emu_call *call) {
   delete call;
 }
 
+const struct emu_pointer *emu_call_pointer(const struct emu_call *call, size_t i) {
+  const std::vector<emu_pointer> &pointers = call->closure.pointers;
+  return i < pointers.size() ? &pointers[i] : nullptr;
+}
+
 void emu_set_launch_hook(emu_launch_hook *hook, void *context) {
   emu::launch_hook = hook;
   emu::launch_hook_context = context;

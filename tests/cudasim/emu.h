@@ -18,6 +18,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "control.h"
 #include "fault.h"
@@ -71,7 +72,12 @@ struct Closure {
   void *data;
   void (*invoke)(void *data);
   void (*destroy)(void *data);
+  std::vector<emu_pointer> pointers; // among the arguments
 };
+template <typename T> void note_pointer(std::vector<emu_pointer> &list, const T &argument) {
+  if constexpr (std::is_pointer_v<T>)
+    list.push_back({argument, !std::is_const_v<std::remove_pointer_t<T>>});
+}
 void submit(const LaunchSite &site, const void *kernel, const Configuration &configuration,
             const Closure &closure);
 
@@ -87,13 +93,15 @@ void launch(const LaunchSite &site, void (*kernel)(Parameters...),
     std::tuple<std::decay_t<Parameters>...> arguments;
   };
   Body *body = new Body{kernel, {std::forward<Arguments>(arguments)...}};
+  std::vector<emu_pointer> pointers;
+  std::apply([&](const auto &...each) { (note_pointer(pointers, each), ...); }, body->arguments);
   submit(site, reinterpret_cast<const void *>(kernel), configuration,
          {body,
           [](void *data) {
             Body *self = static_cast<Body *>(data);
             std::apply(self->kernel, self->arguments);
           },
-          [](void *data) { delete static_cast<Body *>(data); }});
+          [](void *data) { delete static_cast<Body *>(data); }, std::move(pointers)});
 }
 
 // How emu_launch_by_name turns an array of argument addresses into a launch.

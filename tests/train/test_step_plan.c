@@ -101,6 +101,19 @@ static int count_biases(const rig *r, co_op op) {
   return count;
 }
 
+// Operations of a training step that others do not wait for: the weight gradients of all layers but the
+// lowest, behind which there is nothing to wait; none where there is one queue.
+static void expect_beside(const rig *r, int layers) {
+  const co_plan *plan = find_plan(r, CO_MODE_TRAIN, false);
+  int beside = 0, waits = plan->joins;
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    beside += plan->ops[i].beside;
+    waits += plan->ops[i].waits;
+  }
+  assert_int_equal(beside, only_device ? layers - 1 : 0);
+  assert_int_equal(waits, beside);
+}
+
 static void check_step(const char *device, bool bf16, bool masks) {
   rig r;
   rig_make(&r,
@@ -116,6 +129,7 @@ static void check_step(const char *device, bool bf16, bool masks) {
               masks ? FORWARD "dense_backward_weights dense_relu_backward dense_backward_weights "
                               "dense_relu_backward dense_backward_weights"
                     : UNMASKED);
+  expect_beside(&r, 3);
   // Bias gradients are f32: beside a masked product in bf16, the weights' gradient sums them.
   assert_int_equal(count_biases(&r, CO_OP_DENSE_RELU_BACKWARD), masks && !bf16 ? 2 : 0);
   assert_int_equal(count_biases(&r, CO_OP_DENSE_BACKWARD_WEIGHTS), masks && bf16 ? 3 : 1);
@@ -133,6 +147,7 @@ static void check_convolutions(const char *device) {
          "dense_backward_data dense_backward_weights relu_bias_backward max_pool2d_backward "
          "conv2d_backward_data conv2d_backward_weights batch_norm_backward "
          "conv2d_backward_weights");
+  expect_beside(&r, 3);
   rig_free(&r);
   rig_make(&r, &(setup){.backend = device, .real = CO_F32, .rows = 6}, residual);
   expect(
@@ -141,6 +156,7 @@ static void check_convolutions(const char *device) {
       "softmax_cross_entropy dense_backward_data dense_backward_weights "
       "global_average_pool2d_backward relu_backward batch_norm_backward conv2d_backward_data add "
       "conv2d_backward_weights batch_norm_backward conv2d_backward_weights");
+  expect_beside(&r, 3);
   rig_free(&r);
 }
 

@@ -183,7 +183,7 @@ static co_status check_owner(keras_layer *layer, const char *own_name, const cha
 
 // The weights of a group of an archive: 0, 1, … of the layer itself and of what it is made of.
 static co_status read_numbered(keras_file *file, const char *group, keras_layer *layer) {
-  static const char *const parts[] = {"vars", "cell/vars", "forward_layer/cell/vars",
+  static const char *const parts[] = {"vars", "layer/vars", "cell/vars", "forward_layer/cell/vars",
                                       "backward_layer/cell/vars"};
   layer->arrays = co_arena_alloc(file->arena, MOST_NUMBERED, sizeof *layer->arrays);
   if (!layer->arrays) return CO_ERR_MEMORY;

@@ -174,6 +174,8 @@ static co_status call_model(graph *g, member *m, const int64_t *in, int64_t coun
 
 static co_status call_layer(graph *g, member *m, const int64_t *in, int64_t count, node *out) {
   keras_layer *layer = &m->layer;
+  if (++g->net->call_count > KERAS_MOST_CALLS)
+    return keras_refuse(layer, "the model has more than %d calls of layers", (int)KERAS_MOST_CALLS);
   if (m->model) return call_model(g, m, in, count, out);
   int64_t *value = co_arena_alloc(g->net->arena, 1, sizeof *value);
   if (!value) return CO_ERR_MEMORY;

@@ -382,6 +382,18 @@ static co_status add(keras_network *net, keras_layer *layer, const keras_call *c
   return combine(net, layer, call, "Add", out);
 }
 
+// a - b
+static co_status subtract(keras_network *net, keras_layer *layer, const keras_call *call,
+                          int64_t *out) {
+  int64_t *in;
+  if (call->count != 2) return keras_refuse(layer, "it needs two inputs");
+  CO_RETURN_IF_FAILED(keras_rest(layer));
+  CO_RETURN_IF_FAILED(gather(net, layer, call, false, &in));
+  CO_RETURN_IF_FAILED(
+      keras_emit(net, layer, "_minus", "Rescaling", "\"scale\": -1.0", &in[1], 1, &in[1]));
+  return keras_emit(net, layer, "", "Add", NULL, in, 2, out);
+}
+
 // (C) or (1, …, C), which goes with all places of (…, C).
 static bool is_of_channels(const co_shape *s, const co_shape *x) {
   if ((s->rank != 1 && s->rank != x->rank) || x->rank < 2) return false;
@@ -413,6 +425,36 @@ static co_status multiply(keras_network *net, keras_layer *layer, const keras_ca
   return CO_OK;
 }
 
+// ---- wrappers ------------------------------------------------------------------------------------
+
+static keras_mapper *find_mapper(const char *class_);
+
+// What works along the last dimension does the same to each event.
+static co_status time_distributed(keras_network *net, keras_layer *layer, const keras_call *call,
+                                  int64_t *out) {
+  static const char classes[] =
+      " Dense Activation ReLU LeakyReLU ELU Dropout LayerNormalization BatchNormalization ";
+  const co_node *node = keras_option(layer, "layer", NULL);
+  keras_layer inner;
+  if (!node || node->kind != CO_NODE_MAP) return keras_refuse(layer, "it wraps no layer");
+  CO_RETURN_IF_FAILED(keras_layer_init(&inner, layer->file, node));
+  const char *word = co_arena_format(net->arena, " %s ", inner.class_);
+  if (!word) return CO_ERR_MEMORY;
+  if (!strstr(classes, word))
+    return keras_refuse(layer, "there is none around a %.60s", inner.class_);
+  CO_RETURN_IF_FAILED(keras_rest(layer));
+  keras_layer both = *layer;
+  both.class_ = inner.class_;
+  both.config = inner.config;
+  both.used = inner.used;
+  both.trainable = layer->trainable && inner.trainable;
+  CO_RETURN_IF_FAILED(find_mapper(both.class_)(net, &both, call, out));
+  layer->taken = both.taken;
+  layer->array_count = both.array_count;
+  layer->statistics = both.statistics;
+  return CO_OK;
+}
+
 // ---- the tables --------------------------------------------------------------------------------
 
 static const keras_mapping mappings[] = {{"Activation", activation},
@@ -433,7 +475,9 @@ static const keras_mapping mappings[] = {{"Activation", activation},
                                          {"RepeatVector", repeat_vector},
                                          {"Concatenate", concatenate},
                                          {"Add", add},
+                                         {"Subtract", subtract},
                                          {"Multiply", multiply},
+                                         {"TimeDistributed", time_distributed},
                                          {NULL, NULL}};
 
 static keras_mapper *find_mapper(const char *class_) {

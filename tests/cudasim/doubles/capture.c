@@ -155,6 +155,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t *result) {
   cudaError_t error = co_double_state();
   if (error == cudaSuccess && capture->invalid) error = cudaErrorStreamCaptureInvalidated;
   if (error == cudaSuccess && !everything_joined(capture)) error = cudaErrorStreamCaptureUnjoined;
+  if (error == cudaSuccess) co_double_check_side_by_side(capture->graph);
   struct CUstream_st *stream = NULL;
   while ((stream = co_double_object_next(CO_DOUBLE_STREAM, stream)) != NULL)
     if (stream->capture == capture) {

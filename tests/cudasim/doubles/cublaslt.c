@@ -389,6 +389,27 @@ static void check_pointers(const matmul_call *call) {
                           (size_t)(p->mask_ld * p->d.columns / 8));
 }
 
+static void claim_matrix(const gemm_matrix *matrix, int64_t stride, int64_t batch, bool writes) {
+  for (int64_t i = 0; i < batch; i++) {
+    gemm_matrix one = gemm_moved(*matrix, i * stride);
+    co_double_claim(one.data, gemm_bytes(&one), writes);
+  }
+}
+
+static void claim_operands(const matmul_call *call) {
+  const problem *p = &call->p;
+  claim_matrix(&p->a, p->stride_a, p->batch, false);
+  claim_matrix(&p->b, p->stride_b, p->batch, false);
+  claim_matrix(&p->d, p->stride_d, p->batch, true);
+  co_double_claim(call->workspace, call->workspace_bytes, true);
+  if (p->epilogue.vector != NO_VECTOR)
+    co_double_claim(call->vector, (size_t)p->vector_length * gemm_type_bytes(p->vector_type),
+                    p->epilogue.vector == VECTOR_OUT);
+  if (p->epilogue.mask != NO_MASK)
+    co_double_claim(call->mask, (size_t)(p->mask_ld * p->d.columns / 8),
+                    p->epilogue.mask == MASK_OUT);
+}
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc_handle,
                               const void *alpha, const void *a, cublasLtMatrixLayout_t a_layout,
                               const void *b, cublasLtMatrixLayout_t b_layout, const void *beta,
@@ -428,6 +449,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   matmul_call *closure = malloc(sizeof *closure);
   if (closure == NULL) abort();
   *closure = call;
+  claim_operands(&call);
   cudaError_t error = co_double_submit(stream, CO_DOUBLE_KERNEL, "a cuBLASLt product", run_matmul,
                                        NULL, free, closure);
   return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

@@ -48,12 +48,17 @@ void co_double_enqueue(cudaStream_t stream, void (*run)(void *), void (*destroy)
                        void *closure);
 
 // Sends the launches of the kernel emulator in this process (../control.h) through
-// co_double_enqueue: co_double_connect_emulator(emu_set_launch_hook, emu_call_run, emu_call_free).
+// co_double_enqueue: co_double_connect_emulator(emu_set_launch_hook, emu_call_run, emu_call_free,
+// emu_call_kernel, emu_call_pointer).
 struct emu_call;
+struct emu_pointer;
 typedef void co_double_launch_hook(void *context, struct emu_call *call, cudaStream_t stream);
 void co_double_connect_emulator(void (*set_launch_hook)(co_double_launch_hook *hook, void *context),
                                 void (*run)(struct emu_call *call),
-                                void (*free_)(struct emu_call *call));
+                                void (*free_)(struct emu_call *call),
+                                const char *(*name)(const struct emu_call *call),
+                                const struct emu_pointer *(*pointer)(const struct emu_call *call,
+                                                                     size_t i));
 
 void co_double_set_seed(uint64_t seed);
 // n counts from now; 0 switches the fault off.

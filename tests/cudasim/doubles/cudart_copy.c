@@ -87,6 +87,8 @@ static cudaError_t copy_on_stream(void *to, const void *from, size_t bytes,
     memcpy(closure->owned, from, bytes);
     closure->from = closure->owned;
   }
+  if (kind != cudaMemcpyHostToDevice) co_double_claim(from, bytes, false);
+  if (kind != cudaMemcpyDeviceToHost) co_double_claim(to, bytes, true);
   cudaError_t error = co_double_submit(stream, CO_DOUBLE_COPY, "a copy", run_copy, submit_copy,
                                        destroy_copy, closure);
   if (error != cudaSuccess || !pageable || kind != cudaMemcpyDeviceToHost) return error;
@@ -122,6 +124,7 @@ static cudaError_t fill_on_stream(void *to, int value, size_t bytes, cudaStream_
   fill *closure = malloc(sizeof *closure);
   if (closure == NULL) abort();
   *closure = (fill){to, value, bytes};
+  co_double_claim(to, bytes, true);
   return co_double_submit(stream, CO_DOUBLE_FILL, "a fill", run_fill, NULL, free, closure);
 }
 

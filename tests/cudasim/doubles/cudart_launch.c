@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "double.h"
+#include "tests/cudasim/control.h"
 
 enum { MAX_KERNELS = 8192, MAX_CONFIGURATIONS = 16 };
 
@@ -117,6 +118,8 @@ cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *host_function) {
 
 static void (*run_emulated)(struct emu_call *call);
 static void (*free_emulated)(struct emu_call *call);
+static const char *(*name_emulated)(const struct emu_call *call);
+static const struct emu_pointer *(*pointer_emulated)(const struct emu_call *call, size_t i);
 
 static void run_call(void *closure) {
   run_emulated(closure);
@@ -127,14 +130,23 @@ static void free_call(void *closure) {
 }
 
 static void enqueue_call(void *context, struct emu_call *call, cudaStream_t stream) {
+  DOUBLE_ENTER();
   (void)context;
-  co_double_enqueue(stream, run_call, free_call, call);
+  const struct emu_pointer *p;
+  for (size_t i = 0; (p = pointer_emulated(call, i)) != NULL; i++)
+    co_double_claim(p->address, 1, p->writes);
+  co_double_submit(stream, CO_DOUBLE_KERNEL, name_emulated(call), run_call, NULL, free_call, call);
 }
 
 void co_double_connect_emulator(void (*set_launch_hook)(co_double_launch_hook *hook, void *context),
                                 void (*run)(struct emu_call *call),
-                                void (*free_)(struct emu_call *call)) {
+                                void (*free_)(struct emu_call *call),
+                                const char *(*name)(const struct emu_call *call),
+                                const struct emu_pointer *(*pointer)(const struct emu_call *call,
+                                                                     size_t i)) {
   DOUBLE_ENTER();
+  name_emulated = name;
+  pointer_emulated = pointer;
   run_emulated = run;
   free_emulated = free_;
   set_launch_hook(enqueue_call, NULL);
@@ -155,10 +167,14 @@ static launch_by_name find_launcher(void) {
   if (library == NULL) co_double_die("COHORT_SIM_KERNELS: %s", dlerror());
   void (*set_hook)(co_double_launch_hook *, void *);
   void (*run)(struct emu_call *), (*release)(struct emu_call *);
+  const char *(*name)(const struct emu_call *);
+  const struct emu_pointer *(*pointer)(const struct emu_call *, size_t);
   *(void **)&set_hook = symbol(library, "emu_set_launch_hook");
   *(void **)&run = symbol(library, "emu_call_run");
   *(void **)&release = symbol(library, "emu_call_free");
-  co_double_connect_emulator(set_hook, run, release);
+  *(void **)&name = symbol(library, "emu_call_kernel");
+  *(void **)&pointer = symbol(library, "emu_call_pointer");
+  co_double_connect_emulator(set_hook, run, release, name, pointer);
   *(void **)&launcher = symbol(library, "emu_launch_by_name");
   return launcher;
 }

@@ -6,19 +6,26 @@
 #include "cudnn_double.h"
 
 // Every tensor of the graph that is not virtual has its uid in the pack, in range and aligned.
+static const dn_binding *find_binding(const dn_call *call, const dn_tensor *tensor) {
+  for (int64_t i = 0; i < call->binding_count; i++)
+    if (call->bindings[i].uid == tensor->uid) return &call->bindings[i];
+  return NULL;
+}
+
+static size_t bytes_of(const dn_tensor *tensor) {
+  return (size_t)(tensor->n * tensor->c * tensor->h * tensor->w) * dn_type_bytes(tensor->type);
+}
+
 static cudnnStatus_t check_binding(const dn_call *call, const dn_descriptor *descriptor) {
   dn_tensor tensor = dn_resolve_tensor(descriptor);
   if (tensor.is_virtual) return CUDNN_STATUS_SUCCESS;
-  const dn_binding *binding = NULL;
-  for (int64_t i = 0; i < call->binding_count; i++)
-    if (call->bindings[i].uid == tensor.uid) binding = &call->bindings[i];
+  const dn_binding *binding = find_binding(call, &tensor);
   if (binding == NULL)
     return dn_fail(CUDNN_STATUS_BAD_PARAM, "the variant pack lacks tensor uid %lld",
                    (long long)tensor.uid);
   char name[48];
   snprintf(name, sizeof name, "tensor uid %lld", (long long)tensor.uid);
-  size_t bytes = (size_t)(tensor.n * tensor.c * tensor.h * tensor.w) * dn_type_bytes(tensor.type);
-  co_double_need_device(name, binding->data, bytes);
+  co_double_need_device(name, binding->data, bytes_of(&tensor));
   if ((uintptr_t)binding->data % (uintptr_t)tensor.alignment != 0)
     co_double_die("%s=%p is not aligned to %lld bytes", name, (void *)binding->data,
                   (long long)tensor.alignment);
@@ -37,6 +44,22 @@ static cudnnStatus_t check_bindings(const dn_call *call) {
     }
   }
   return CUDNN_STATUS_SUCCESS;
+}
+
+static void claim_operands(const dn_call *call) {
+  const dn_attribute *operations = dn_find(call->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+  for (int64_t i = 0; i < operations->count; i++) {
+    dn_operation op = dn_resolve_operation(((dn_descriptor **)operations->data)[i]);
+    const dn_descriptor *tensors[] = {op.x, op.w, op.y};
+    const int made = op.kind == DN_BACKWARD_DATA ? 0 : op.kind == DN_BACKWARD_FILTER ? 1 : 2;
+    for (int t = 0; t < 3; t++) {
+      if (tensors[t] == NULL) continue;
+      dn_tensor tensor = dn_resolve_tensor(tensors[t]);
+      if (!tensor.is_virtual)
+        co_double_claim(find_binding(call, &tensor)->data, bytes_of(&tensor), t == made);
+    }
+  }
+  co_double_claim(call->workspace, call->workspace_bytes, true);
 }
 
 static void destroy_call(void *closure) {
@@ -88,6 +111,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     return status;
   }
   co_double_need_device("workspace", call->workspace, call->workspace_bytes);
+  claim_operands(call);
   cudaError_t error = co_double_submit(handle->stream, CO_DOUBLE_KERNEL, "a cuDNN graph", dn_run,
                                        NULL, destroy_call, call);
   return error == cudaSuccess ? CUDNN_STATUS_SUCCESS

@@ -123,6 +123,12 @@ typedef enum co_double_work_kind {
   CO_DOUBLE_HOST // runs with device memory closed
 } co_double_work_kind;
 
+typedef struct co_double_access {
+  const char *begin;
+  size_t bytes;
+  bool writes;
+} co_double_access;
+
 typedef struct co_double_work {
   co_double_work_kind kind;
   const char *what;
@@ -131,7 +137,12 @@ typedef struct co_double_work {
   void (*destroy)(void *closure);
   void *closure;
   int references;
+  co_double_access *accesses; // what is known of them
+  size_t access_count;
 } co_double_work;
+
+// What the work that is submitted next will touch on the device (side_by_side.c).
+void co_double_claim(const void *pointer, size_t bytes, bool writes);
 
 // Takes the closure over, whatever comes back.
 cudaError_t co_double_submit(cudaStream_t stream, co_double_work_kind kind, const char *what,

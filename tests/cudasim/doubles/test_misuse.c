@@ -111,6 +111,52 @@ static void gelu_epilogue(void) {
                  0, NULL);
 }
 
+// Two products on two branches of a capture, with scratch memory each, or with one for both.
+static void branches(bool share) {
+  cublasLtHandle_t handle;
+  cudaStream_t stream, side;
+  cudaEvent_t event;
+  cudaGraph_t graph;
+  float *a = device_bytes(64), *d = device_bytes(512), *workspace = device_bytes(8192);
+  cublasLtMatmulDesc_t desc;
+  cublasLtMatrixLayout_t layout;
+  CHECK_OK(cublasLtCreate(&handle));
+  CHECK_OK(cublasLtMatmulDescCreate(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  CHECK_OK(cublasLtMatrixLayoutCreate(&layout, CUDA_R_32F, 1, 1, 1));
+  cublasLtMatmulPreference_t preference;
+  cublasLtMatmulHeuristicResult_t found;
+  int count = 0;
+  const size_t most = 4096;
+  CHECK_OK(cublasLtMatmulPreferenceCreate(&preference));
+  CHECK_OK(cublasLtMatmulPreferenceSetAttribute(
+      preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most));
+  CHECK_OK(cublasLtMatmulAlgoGetHeuristic(handle, desc, layout, layout, layout, layout, preference,
+                                          1, &found, &count));
+  CHECK(count == 1);
+  CHECK_OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  CHECK_OK(cudaStreamCreateWithFlags(&side, cudaStreamNonBlocking));
+  CHECK_OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  CHECK_OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  CHECK_OK(cudaEventRecord(event, stream));
+  CHECK_OK(cudaStreamWaitEvent(side, event, cudaEventWaitDefault));
+  for (int i = 0; i < 2; i++)
+    CHECK_OK(cublasLtMatmul(handle, desc, &one, a, layout, a, layout, &zero, d + 64 * i, layout,
+                            d + 64 * i, layout, &found.algo, workspace + (i && !share ? 1024 : 0),
+                            4096, i ? side : stream));
+  CHECK_OK(cudaEventRecord(event, side));
+  CHECK_OK(cudaStreamWaitEvent(stream, event, cudaEventWaitDefault));
+  CHECK_OK(cudaStreamEndCapture(stream, &graph));
+}
+
+static void branches_share_a_workspace(void) {
+  branches(true);
+}
+
+static void branches_share_nothing(void) {
+  branches(false);
+  _exit(SEEN);
+}
+
 static void bias_out_of_range(void) {
   cublasLtHandle_t handle;
   cublasLtMatmulDesc_t desc;
@@ -402,6 +448,8 @@ static const misuse misuses[] = {
     {PLANT(workspace_as_storage), VALUE_SEEN, "", NULL},
     {PLANT(gelu_epilogue), DIES, "epilogue=32 not modelled", NULL},
     {PLANT(bias_out_of_range), DIES, "bias pointer=", NULL},
+    {PLANT(branches_share_a_workspace), DIES, "may run at the same time, and share memory", NULL},
+    {PLANT(branches_share_nothing), VALUE_SEEN, "", NULL},
     {PLANT(wrong_tensor_pointer), DIES, "needs 16 bytes, its block of 8 bytes has 8 left", NULL},
     {PLANT(misaligned_tensor), DIES, "is not aligned to 16 bytes", NULL},
     {PLANT(unknown_attribute), DIES, "attributeName=908", NULL},

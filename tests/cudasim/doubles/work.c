@@ -83,6 +83,7 @@ long co_double_enqueued(void) {
 void co_double_work_release(co_double_work *work) {
   if (--work->references > 0) return;
   if (work->destroy != NULL) work->destroy(work->closure);
+  free(work->accesses);
   free(work);
 }
 
@@ -305,7 +306,8 @@ cudaError_t co_double_submit(cudaStream_t handle, co_double_work_kind kind, cons
   co_double_work *work = malloc(sizeof *work);
   if (work == NULL) abort();
   if (kind != CO_DOUBLE_HOST) enqueued++;
-  *work = (co_double_work){kind, what, run, submit, destroy, closure, 1};
+  *work = (co_double_work){kind, what, run, submit, destroy, closure, 1, NULL, 0};
+  co_double_take_claims(work);
   cudaError_t error = co_double_state();
   if (error == cudaSuccess && stream->capture != NULL) return co_double_capture_work(stream, work);
   if (error == cudaSuccess) error = co_double_refuse_on_legacy(stream);

@@ -102,4 +102,9 @@ void co_double_nodes_copy(co_double_nodes *to, const co_double_nodes *from);
 void co_double_nodes_merge(co_double_nodes *to, const co_double_nodes *from);
 long co_double_graph_launches(void);
 
+// side_by_side.c
+void co_double_take_claims(co_double_work *work);
+// Aborts where nodes that may run at the same time share memory that one of them writes.
+void co_double_check_side_by_side(const struct CUgraph_st *graph);
+
 #endif

@@ -5,5 +5,6 @@
 #include "tests/cudasim/doubles/cuda_double.h"
 
 __attribute__((constructor)) static void connect() {
-  co_double_connect_emulator(emu_set_launch_hook, emu_call_run, emu_call_free);
+  co_double_connect_emulator(emu_set_launch_hook, emu_call_run, emu_call_free, emu_call_kernel,
+                             emu_call_pointer);
 }

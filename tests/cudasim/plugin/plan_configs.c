@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // plan_configs same DATASET CONFIG...          the plans of an opened cuda:0 are those planned
-//                                              without it: operations, choices, launches, notes
+//                                              without it: operations, choices, launches, notes;
+//                                              what may run at the same time shares no memory
 // plan_configs stem                            the weight gradient of ResNet's first convolution at
 //                                              224 x 224, whose engines with tensor cores want more
 //                                              scratch memory than others, gets one; without a device
@@ -16,6 +17,7 @@
 #include "host/feed/resident.h"
 #include "host/train/settings.h"
 #include "models/model.h"
+#include "tests/train/branches.h"
 
 static void fail_at(int line, const char *what) {
   (void)fprintf(stderr, "line %d: %s; last error: %s\n", line, what, co_error_last()->message);
@@ -120,7 +122,7 @@ static void compare_ops(const co_plan_op *a, const co_plan_op *b) {
 }
 
 static void compare(const job *j, const char *config, bool bf16) {
-  int64_t ops = 0, planned = 0, launches = 0;
+  int64_t ops = 0, planned = 0, launches = 0, beside = 0;
   for (int64_t i = 0;; i++) {
     const co_plan *a = co_program_plan(j->programs[0], i), *b = co_program_plan(j->programs[1], i);
     CHECK((a == NULL) == (b == NULL));
@@ -132,6 +134,9 @@ static void compare(const job *j, const char *config, bool bf16) {
       compare_ops(&a->ops[k], &b->ops[k]);
       planned += a->ops[k].choice.planned;
     }
+    const int found = count_beside(a);
+    CHECK(found >= 0 && found == count_beside(b));
+    beside += found;
     ops += a->op_count;
     launches += co_plan_launches(a);
   }
@@ -140,9 +145,11 @@ static void compare(const job *j, const char *config, bool bf16) {
     co_program_get_bytes(j->programs[i], &bytes[i]);
   CHECK(bytes[0].parameters == bytes[1].parameters && bytes[0].slots == bytes[1].slots);
   CHECK(bytes[0].total >= bytes[1].total && bytes[0].workspace >= bytes[1].workspace);
-  CHECK(ops > 0 && planned > 0 && launches >= ops);
-  (void)printf("%s%s: %lld operations, %lld of them by libraries, %lld launches\n", config,
-               bf16 ? " in bf16" : "", (long long)ops, (long long)planned, (long long)launches);
+  CHECK(ops > 0 && planned > 0 && launches >= ops && beside > 0);
+  (void)printf(
+      "%s%s: %lld operations, %lld of them by libraries, %lld beside others, %lld launches\n",
+      config, bf16 ? " in bf16" : "", (long long)ops, (long long)planned, (long long)beside,
+      (long long)launches);
 }
 
 // A plan cannot be run by mistake.
@@ -162,6 +169,8 @@ static void check_refusals(const job *j) {
   CHECK(api->capture_begin(backend) == CO_ERR_INTERNAL);
   CHECK(api->capture_end(backend, &graph) == CO_ERR_INTERNAL && !graph);
   CHECK(api->graph_launch(backend, NULL) == CO_ERR_INTERNAL);
+  CHECK(api->branch(backend, CO_BRANCH_SIDE) == CO_ERR_INTERNAL);
+  CHECK(api->join(backend) == CO_ERR_INTERNAL);
   const co_plan_op *op = &co_program_plan(j->programs[0], 0)->ops[0];
   CHECK(api->run(backend, op->prepared, none, none, NULL) == CO_ERR_INTERNAL);
   CHECK(strstr(co_error_last()->message, "only a plan was asked for"));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// test_plugin replay             a training step recorded once gives what single runs give
+// test_plugin replay             a training step recorded once gives what single runs give, on two branches,
+//                                too, which may not be left apart
+// test_plugin shared             branches that share scratch memory, which the doubles notice
 // test_plugin refuse             what the backend refuses, and that it goes on working
 // test_plugin lost               a device that fails amid a step is an error, not a crash
 // test_plugin tune FUSION        ways to compute are timed, within the time that there is for it
@@ -7,9 +9,11 @@
 // test_plugin message TEXT       opening cuda:0 fails with a message holding TEXT; auto is the CPU
 // test_plugin direct PLUGIN TEXT the same without the library's own check of the driver
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/device/backend.h"
 #include "host/device/choices.h"
@@ -272,6 +276,20 @@ static void run_all(machine *m) {
     OK(m->backend->api->run(m->backend, m->prepared[i], m->in[i], m->out[i], m->workspace));
 }
 
+// Like run_all, but the second layer's weight gradient runs beside what follows, as far as the norm.
+static void run_branched(machine *m, void *scratch, bool joins) {
+  const co_backend_api *api = m->backend->api;
+  bool branched = false;
+  for (int i = 0; i < m->count; i++) {
+    bool beside = !branched && m->ops[i].op == CO_OP_DENSE_BACKWARD_WEIGHTS;
+    if (beside) OK(api->branch(m->backend, CO_BRANCH_SIDE));
+    if (joins && m->ops[i].op == CO_OP_GRADIENT_NORM) OK(api->join(m->backend));
+    OK(api->run(m->backend, m->prepared[i], m->in[i], m->out[i], beside ? scratch : m->workspace));
+    if (beside) OK(api->branch(m->backend, CO_BRANCH_MAIN));
+    branched = branched || beside;
+  }
+}
+
 typedef struct result {
   float w[PARAMETERS], m[PARAMETERS], v[PARAMETERS];
   double sums[STEPS];
@@ -320,9 +338,42 @@ static void run_steps(machine *m, void *graph, result *r) {
   collect(m, r);
 }
 
+static void record_branched(machine *m, void *scratch, bool joins, void **graph) {
+  const co_backend_api *api = m->backend->api;
+  OK(api->capture_begin(m->backend));
+  run_branched(m, scratch, joins);
+  CHECK(api->capture_end(m->backend, graph) == (joins ? CO_OK : CO_ERR_DEVICE));
+}
+
+static void replay_branched(machine *m, result *r) {
+  const co_backend_api *api = m->backend->api;
+  void *graph = NULL, *scratch;
+  OK(api->buffer_create(m->backend, m->workspace_bytes, &scratch));
+  record_branched(m, scratch, false, &graph);
+  CHECK(!graph && strstr(co_error_last()->message, "unjoined"));
+  record_branched(m, scratch, true, &graph);
+  run_steps(m, graph, r);
+  api->graph_free(m->backend, graph);
+  api->buffer_free(m->backend, scratch);
+}
+
+static void on_abort(int signal) {
+  (void)signal;
+  _exit(0);
+}
+
+// The doubles abort; what they say of it is looked at by the caller.
+static void share(void) {
+  static machine m;
+  void *graph = NULL;
+  (void)signal(SIGABRT, on_abort);
+  open_machine(&m, "cuda");
+  record_branched(&m, m.workspace, true, &graph);
+}
+
 static void replay(void) {
   static machine on_cuda, on_cpu;
-  static result eager, again, replayed, expected;
+  static result eager, again, replayed, branched, expected;
   void *graph = NULL;
   machine *m = &on_cuda;
   open_machine(m, "cuda");
@@ -335,9 +386,11 @@ static void replay(void) {
   run_steps(m, graph, &replayed);
   run_steps(m, NULL, &again);
   api->graph_free(m->backend, graph);
+  replay_branched(m, &branched);
   close_machine(m);
   CHECK(memcmp(&eager, &again, sizeof eager) == 0);
   CHECK(memcmp(&eager, &replayed, sizeof eager) == 0);
+  CHECK(memcmp(&eager, &branched, sizeof eager) == 0);
 
   open_machine(&on_cpu, "cpu");
   CHECK(on_cpu.backend->api->capture_begin == NULL);
@@ -596,6 +649,8 @@ int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (strcmp(what, "replay") == 0) {
     replay();
+  } else if (strcmp(what, "shared") == 0) {
+    share();
   } else if (strcmp(what, "refuse") == 0) {
     refuse();
   } else if (strcmp(what, "lost") == 0) {
