@@ -105,6 +105,12 @@ static inline double co_numbers_at(const co_numbers *n, int64_t row) {
 void co_numbers_deliver(const co_numbers *numbers, double pivot, int64_t begin, int64_t count,
                         float *out, int64_t stride);
 
+// What the classes of a category look like, u8 (classes, H, W, C), and what they say, in the arena: of a
+// column with `picture`, and `described`. Read from the file, and compared with its checksum.
+co_status co_dataset_pictures(co_dataset *dataset, const char *name, uint8_t *out);
+co_status co_dataset_descriptions(co_dataset *dataset, const char *name, co_arena *arena,
+                                  const char *const **out);
+
 // The column that names samples: the key in /samples, else that of their entity; NULL = none.
 const co_column *co_dataset_key_column(const co_dataset *dataset);
 enum { CO_DATASET_KEY_MAX = 1023 }; // bytes of a key

@@ -452,7 +452,7 @@ co_status co_dataset_check_all(co_dataset *d) {
       co_error_copy(&error);
     }
   }
-  return error.status == CO_OK ? CO_OK : co_error_raise(&error);
+  return error.status == CO_OK ? co_dataset_check_pictures(d) : co_error_raise(&error);
 }
 
 static co_status load_stored(co_dataset *d, dataset_column *part) {

@@ -313,6 +313,7 @@ static co_status add_column(co_dataset *d, int64_t table, const char *name) {
   snprintf(values, sizeof values, "%s%s", path, info.is_group ? "/codes" : "");
   if (info.is_group) {
     CO_RETURN_IF_FAILED(read_categories(d, path, c));
+    CO_RETURN_IF_FAILED(co_dataset_add_class_members(d, path, c, part));
     CO_RETURN_IF_FAILED(co_h5_get_info(d->h5, values, &info));
     if (info.is_group) return co_dataset_bad(d, values, "must be a dataset");
   }
@@ -577,6 +578,7 @@ static co_status finish(co_dataset *d) {
     co_dataset_hash_text(d, line);
     for (int64_t k = 0; k < c->category_count; k++)
       co_dataset_hash_text(d, c->categories[k]);
+    co_dataset_hash_class_members(d, c, part);
     if (!c->label.kind) continue;
     snprintf(line, sizeof line, "%s %" PRId64 " %" PRId64, co_label_kind_name(c->label.kind),
              c->label.gap, c->label.window);

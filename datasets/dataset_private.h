@@ -19,8 +19,9 @@ typedef struct dataset_column {
   int64_t table; // index into the tables
   int64_t rows;
   size_t row_bytes;
-  uint32_t crc;     // of the values as delivered
-  const void *data; // mapped or owned; NULL for text
+  uint32_t crc;                          // of the values as delivered
+  uint32_t picture_crc, description_crc; // of what the classes of a category look like, and say
+  const void *data;                      // mapped or owned; NULL for text
   void *owned;
   // Texts, and integers of keys; read on first use.
   char **text;
@@ -114,6 +115,16 @@ co_status co_dataset_read_integers(co_dataset *d, const char *path, const char *
                                    int64_t **out);
 void co_dataset_hash_text(co_dataset *d, const char *text);
 void co_dataset_hash_array(co_dataset *d, const char *name, const int64_t *values, int64_t count);
+
+// ---- dataset_classes.c -------------------------------------------------------------------------
+
+// Describes what the classes of the category in a group look like, and say.
+co_status co_dataset_add_class_members(co_dataset *d, const char *group, co_column *c,
+                                       dataset_column *part);
+// Compares what all categories' classes look like with its checksums.
+co_status co_dataset_check_pictures(co_dataset *d);
+// What the fingerprint has to say of them.
+void co_dataset_hash_class_members(co_dataset *d, const co_column *c, const dataset_column *part);
 
 // ---- dataset_tables.c --------------------------------------------------------------------------
 

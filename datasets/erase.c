@@ -246,16 +246,46 @@ static co_status write_bytes(erasing *e, const co_column *c, const kept_rows *k,
   return status;
 }
 
+// What the classes that stay look like, and say: `place` has the old code of each of c's.
+static co_status write_class_members(erasing *e, const co_column *c, const char *known,
+                                     const int32_t *place, int64_t before, const char *table) {
+  const int64_t bytes = co_shape_count(&c->picture);
+  int64_t id;
+  if (c->picture.rank) {
+    uint8_t *pixels = co_alloc(e->ctx, (size_t)(before * bytes));
+    if (!pixels) return CO_ERR_MEMORY;
+    co_status status = co_dataset_pictures(e->d, known, pixels);
+    for (int64_t v = 0; v < c->category_count; v++)
+      memmove(pixels + v * bytes, pixels + place[v] * bytes, (size_t)bytes);
+    if (status == CO_OK)
+      status = co_dataset_writer_open_pictures(e->writer, table, c->name, &c->picture,
+                                               c->category_count, &id);
+    if (status == CO_OK)
+      status = co_dataset_writer_append(e->writer, id, c->category_count, pixels);
+    co_free(e->ctx, pixels);
+    CO_RETURN_IF_FAILED(status);
+  }
+  if (!c->described) return CO_OK;
+  const char *const *text;
+  const char **kept = co_arena_alloc(e->arena, (size_t)c->category_count + 1, sizeof *kept);
+  if (!kept) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_dataset_descriptions(e->d, known, e->arena, &text));
+  for (int64_t v = 0; v < c->category_count; v++)
+    kept[v] = text[place[v]];
+  return co_dataset_writer_descriptions(e->writer, table, c->name, kept, c->category_count);
+}
+
 // The categories that only removed rows had are dropped, and the codes of the others move up.
-static co_status write_codes(erasing *e, co_column *c, const kept_rows *k, const char *table,
-                             const int32_t *codes) {
+static co_status write_codes(erasing *e, co_column *c, const char *known, const kept_rows *k,
+                             const char *table, const int32_t *codes) {
   enum { REMOVED = 1, KEPT = 2 };
   size_t room = (size_t)c->category_count + 1;
   const char **names = co_arena_alloc(e->arena, room, sizeof *names);
   int32_t *code = co_arena_alloc(e->arena, room, sizeof *code);
+  int32_t *place = co_arena_alloc(e->arena, room, sizeof *place);
   uint8_t *seen = co_arena_alloc(e->arena, room, 1);
   int32_t *moved = co_alloc(e->ctx, (size_t)(k->rows + 1) * sizeof *moved), next = 0;
-  if (!names || !code || !seen || !moved) {
+  if (!names || !code || !place || !seen || !moved) {
     co_free(e->ctx, moved);
     return CO_ERR_MEMORY;
   }
@@ -264,16 +294,18 @@ static co_status write_codes(erasing *e, co_column *c, const kept_rows *k, const
   for (int64_t v = 0; v < c->category_count; v++) {
     if (seen[v] == REMOVED) continue;
     names[next] = c->categories[v];
+    place[next] = (int32_t)v;
     code[v] = next++;
   }
   for (int64_t i = 0; i < k->rows; i++)
     moved[i] = codes[i] < 0 ? -1 : code[codes[i]];
-  e->out->categories += c->category_count - next;
+  const int64_t before = c->category_count;
+  e->out->categories += before - next;
   c->categories = names;
   c->category_count = next;
   co_status status = write_bytes(e, c, k, table, moved, sizeof *moved);
   co_free(e->ctx, moved);
-  return status;
+  return status == CO_OK ? write_class_members(e, c, known, place, before, table) : status;
 }
 
 static co_status write_column(erasing *e, int64_t column) {
@@ -302,7 +334,7 @@ static co_status write_column(erasing *e, int64_t column) {
     return write_bytes(e, &c, k, table, numbers.values, co_dtype_size(c.dtype));
   }
   CO_RETURN_IF_FAILED(co_dataset_column(e->d, known->name, &data, &rows, NULL));
-  if (c.type == CO_COLUMN_CATEGORY) return write_codes(e, &c, k, table, data);
+  if (c.type == CO_COLUMN_CATEGORY) return write_codes(e, &c, known->name, k, table, data);
   return write_bytes(e, &c, k, table, data, part->row_bytes);
 }
 

@@ -5,6 +5,7 @@
 #define COHORT_DATASETS_EVENTS_IMPORT_H
 
 #include "datasets/import_events.h"
+#include "datasets/import_items.h"
 #include "datasets/writer.h"
 #include "host/core/json.h"
 
@@ -21,7 +22,8 @@ typedef struct co_event_sample {
 // A column of events being written: a value of the log, or reckoned of times.
 typedef struct co_filled_event_column {
   co_column column;
-  int64_t value, id; // of the log, -1 = time, -2 = days since the event before; of the writer
+  // Of the log, -1 = time, -2 = days since the event before, -3 - i = column i of its item; of the writer.
+  int64_t value, id;
   unsigned char *block;
 } co_filled_event_column;
 
@@ -30,7 +32,9 @@ typedef struct co_events_import {
   co_arena *arena;
   const co_import_events_options *options;
   co_import_events_result *result;
+  co_event_recipe recipe; // with the columns of items, once they are found out
   co_scan_options scan;
+  co_items items;
   co_event_value values[CO_EVENT_MAX_VALUES];
   int64_t value_count, basket, item, amount; // of the values; -1 = there is none
   co_event_log log;

@@ -2,6 +2,7 @@
 #include "datasets/events_import.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,8 +55,27 @@ co_status co_event_recipe_print(co_text *out, const co_event_recipe *r) {
   if (r->column_count) co_text_printf(out, "  columns:\n");
   for (int64_t i = 0; i < r->column_count; i++)
     print_text(out, "  -", r->columns[i]);
+  print_text(out, "items", r->items);
+  print_text(out, "items_key", r->items_key);
+  if (r->item_column_count) co_text_printf(out, "  item_columns:\n");
+  for (int64_t i = 0; i < r->item_column_count; i++)
+    print_text(out, "  -", r->item_columns[i]);
   co_text_printf(out, "  rfm: %s\n", r->rfm ? "true" : "false");
   return out->status;
+}
+
+static void print_items(const co_events_import *m, co_text *t) {
+  const co_image_recipe *image = &m->items.picture.images.recipe;
+  if (!m->options->joined) return;
+  co_text_printf(t, "joined: sha256 %s\n", m->items.digest);
+  print_text(t, "picture", m->items.picture_name);
+  print_text(t, "description", m->items.description_name);
+  const co_survey *survey = &m->items.joins.items[0].survey;
+  for (int64_t i = 0; i < survey->column_count; i++)
+    if (survey->columns[i].images[0])
+      co_text_printf(t, "images: sha256 %s\nsize: %" PRId64 " %" PRId64 " %d %d\n",
+                     survey->columns[i].images, image->height, image->width, image->channels,
+                     (int)image->fit);
 }
 
 // Everything that decides the output.
@@ -64,7 +84,8 @@ static co_status print_options(co_events_import *m, const char *digest) {
   co_text *t = &m->text;
   t->length = 0;
   co_text_printf(t, "importer: events 2\nfiles: sha256 %s\n", digest);
-  CO_RETURN_IF_FAILED(co_event_recipe_print(t, &o->recipe));
+  CO_RETURN_IF_FAILED(co_event_recipe_print(t, &m->recipe));
+  print_items(m, t);
   co_text_printf(t, "delimiter: %d\nquotes: %d\nskip_lines: %" PRId64 "\nheader: %" PRId64 "\n",
                  o->rows.delimiter, !o->rows.no_quotes, o->rows.skip_lines, o->rows.header_count);
   print_text(t, "encoding", o->rows.encoding);
@@ -171,6 +192,22 @@ static co_status choose_values(co_events_import *m) {
   return CO_OK;
 }
 
+static co_status read_items(co_events_import *m) {
+  if (!m->items.ctx) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_items_read(&m->items, m->log.categories[m->item], m->log.category_count[m->item]));
+  m->result->unlisted = m->items.unlisted;
+  return CO_OK;
+}
+
+// Of an import all columns of a table of items are found out, of a scoring those that it needs are known.
+static co_status begin_items(co_events_import *m) {
+  const co_import_events_options *o = m->options;
+  if (o->joined) return co_items_survey(&m->items, m->ctx, m->arena, o, &m->scan, &m->recipe);
+  if (!o->items_path) return CO_OK;
+  return co_items_begin(&m->items, m->ctx, m->arena, o, &m->scan);
+}
+
 static co_status read_log(co_events_import *m) {
   const co_import_events_options *o = m->options;
   char *folder = NULL;
@@ -200,7 +237,7 @@ static co_status read_log(co_events_import *m) {
   r->no_value = m->log.no_value;
   r->excluded = m->log.excluded;
   r->spilled = m->log.spilled;
-  if (r->events) return CO_OK;
+  if (r->events) return read_items(m);
   co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "no event is left");
   co_hint("%" PRId64 " lines read: %" PRId64 " without %s, %" PRId64 " without %s, %" PRId64
           " excluded by --where, %" PRId64 " of others than the population",
@@ -261,6 +298,8 @@ static co_status open_columns(co_events_import *m) {
     }
     CO_RETURN_IF_FAILED(open_column(m, i, &column));
   }
+  for (int64_t i = 0; i < m->items.column_count; i++)
+    CO_RETURN_IF_FAILED(open_column(m, -3 - i, &m->items.columns[i].column));
   CO_RETURN_IF_FAILED(open_column(
       m, -2,
       &(co_column){
@@ -279,6 +318,17 @@ static co_status flush(co_events_import *m) {
   return CO_OK;
 }
 
+// What a column says of an event's item; without one it is missing.
+static void write_of_item(const co_events_import *m, const co_filled_event_column *c,
+                          const co_event *event) {
+  const void *values = m->items.columns[-3 - c->value].values;
+  const int32_t code = (int32_t)event->value[m->item];
+  if (c->column.dtype == CO_I32)
+    ((int32_t *)(void *)c->block)[m->block_rows] = code < 0 ? -1 : ((const int32_t *)values)[code];
+  else
+    ((float *)(void *)c->block)[m->block_rows] = code < 0 ? NAN : ((const float *)values)[code];
+}
+
 static co_status write_event(co_events_import *m, const co_event *event, const co_event *before) {
   for (int64_t i = 0; i < m->column_count; i++) {
     co_filled_event_column *c = &m->columns[i];
@@ -288,6 +338,8 @@ static co_status write_event(co_events_import *m, const co_event *event, const c
     else if (c->value == -2)
       ((float *)block)[m->block_rows] =
           before ? (float)((double)(event->time - before->time) / CO_EVENT_DAY) : 0;
+    else if (c->value < -2)
+      write_of_item(m, c, event);
     else if (c->column.dtype == CO_I32)
       ((int32_t *)block)[m->block_rows] = (int32_t)event->value[c->value];
     else
@@ -442,7 +494,7 @@ static co_status write_source(co_events_import *m) {
   CO_RETURN_IF_FAILED(print_options(m, m->log.digest));
   CO_RETURN_IF_FAILED(co_dataset_writer_source(m->writer, "recipe", m->text.data));
   m->text.length = 0;
-  CO_RETURN_IF_FAILED(co_event_recipe_print(&m->text, &m->options->recipe));
+  CO_RETURN_IF_FAILED(co_event_recipe_print(&m->text, &m->recipe));
   return co_dataset_writer_source(m->writer, "schema", m->text.data);
 }
 
@@ -491,6 +543,9 @@ static co_status write_output(co_events_import *m) {
   CO_RETURN_IF_FAILED(write_entities(m));
   CO_RETURN_IF_FAILED(check_samples(m));
   CO_RETURN_IF_FAILED(write_samples(m));
+  if (o->joined)
+    CO_RETURN_IF_FAILED(co_items_write(&m->items, m->writer, TABLE, "item",
+                                       m->log.categories[m->item], m->log.category_count[m->item]));
   CO_RETURN_IF_FAILED(write_source(m));
   return o->temporary
              ? co_dataset_writer_commit_temporary(m->writer, m->result->fingerprint, o->temporary)
@@ -518,6 +573,7 @@ static co_status run(co_events_import *m) {
   const co_output output = {o->output, true, o->files, o->file_count};
   CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
   CO_RETURN_IF_FAILED(choose_values(m));
+  CO_RETURN_IF_FAILED(begin_items(m));
   if (!o->temporary && !o->force && co_path_exists(o->output)) {
     CO_RETURN_IF_FAILED(check_existing(m));
     if (m->result->up_to_date) return CO_OK;
@@ -536,6 +592,7 @@ co_status co_import_events(co_import_events_result *out, co_context *ctx, co_are
                           .arena = arena,
                           .options = options,
                           .result = out,
+                          .recipe = options->recipe,
                           .scan = {.paths = options->files,
                                    .shown = options->shown,
                                    .path_count = options->file_count,
@@ -552,6 +609,7 @@ co_status co_import_events(co_import_events_result *out, co_context *ctx, co_are
     co_free(ctx, m->columns[i].block);
   if (!options->into) co_dataset_writer_free(m->writer);
   co_event_log_free(&m->log);
+  co_items_free(&m->items);
   co_free(ctx, m->samples);
   co_text_free(&m->text);
   co_free(ctx, m);

@@ -6,6 +6,7 @@
 
 #include "datasets/event_log.h"
 #include "datasets/import.h"
+#include "datasets/recipe.h"
 #include "datasets/split_rows.h"
 #include "host/core/file.h"
 #include "host/core/schema.h"
@@ -23,6 +24,11 @@ typedef struct co_event_recipe {
   const char *amount, *where; // expressions, NULL = none
   const char *const *columns; // further ones, "COL" or "COL:category", "COL:number"
   int64_t column_count;
+  // A table of the items: its name, NULL = none; its column with them; its columns that events have,
+  // "COL:category" or "COL:number".
+  const char *items, *items_key;
+  const char *const *item_columns;
+  int64_t item_column_count;
   bool rfm; // samples have recency, frequency, monetary and tenure
 } co_event_recipe;
 
@@ -60,6 +66,11 @@ typedef struct co_import_events_options {
   // Of scoring: the model's columns, whose categories are the only ones there are; the entities to be
   // scored, in this order. NULL = what occurs.
   const co_schema *schema;
+  // Of the table of items: what is known of it, with one join, where its columns are found out (then the
+  // recipe has none); else how it is read. And where it is, and what messages call it.
+  const co_recipe *joined;
+  co_rows_options item_rows;
+  const char *items_path, *items_shown;
   const char *const *population;
   int64_t population_count;
   // Of CO_SAMPLE_ROWS: the rows' entities, by their place in the population, and times. What is added to
@@ -78,6 +89,7 @@ typedef struct co_import_events_result {
   int64_t rows[3]; // samples per split
   int64_t lines, events, entities, items;
   int64_t no_entity, no_time, no_value, excluded, unseen, unknown_targets;
+  int64_t unlisted;  // items that the table of items lacks
   int64_t positives; // of labels
   size_t spilled;
   bool up_to_date;

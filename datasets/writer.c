@@ -245,6 +245,35 @@ co_status co_dataset_writer_texts(co_dataset_writer *w, const char *table, const
   return describe(w, path, CO_COLUMN_TEXT, role);
 }
 
+co_status co_dataset_writer_open_pictures(co_dataset_writer *w, const char *table, const char *name,
+                                          const co_shape *picture, int64_t classes, int64_t *id) {
+  char group[CO_DATASET_BASE_MAX], path[CO_DATASET_PATH_MAX];
+  const co_shape shape = {4, {classes, picture->dim[0], picture->dim[1], picture->dim[2]}};
+  CO_RETURN_IF_FAILED(column_path(w, group, table, name));
+  snprintf(path, sizeof path, "%s/pictures", group);
+  CO_RETURN_IF_FAILED(
+      co_grow(w->ctx, (void **)&w->open, &w->open_capacity, w->open_count, sizeof *w->open));
+  CO_RETURN_IF_FAILED(co_h5_create_dataset(w->h5, path, CO_U8, &shape, NULL));
+  filled_column *c = &w->open[w->open_count];
+  *c = (filled_column){.path = co_arena_strdup(w->arena, path),
+                       .row_bytes = (size_t)co_shape_count(picture),
+                       .rows = classes};
+  w->relational = true;
+  *id = w->open_count++;
+  return c->path ? CO_OK : CO_ERR_MEMORY;
+}
+
+co_status co_dataset_writer_descriptions(co_dataset_writer *w, const char *table, const char *name,
+                                         const char *const *text, int64_t classes) {
+  char group[CO_DATASET_BASE_MAX], path[CO_DATASET_PATH_MAX];
+  CO_RETURN_IF_FAILED(column_path(w, group, table, name));
+  snprintf(path, sizeof path, "%s/descriptions", group);
+  CO_RETURN_IF_FAILED(check_texts(path, text, classes));
+  CO_RETURN_IF_FAILED(co_h5_write_strings(w->h5, path, text, classes));
+  w->relational = true;
+  return co_h5_set_int(w->h5, path, "crc32c", co_dataset_text_checksum(text, classes));
+}
+
 co_status co_dataset_writer_samples(co_dataset_writer *w, const char *entity, int64_t rows,
                                     const int64_t *entity_row, const int64_t *as_of,
                                     const uint8_t *split) {

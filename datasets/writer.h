@@ -38,6 +38,14 @@ co_status co_dataset_writer_open_texts(co_dataset_writer *writer, const char *ta
                                        const char *name, co_role role, int64_t rows, int64_t *id);
 co_status co_dataset_writer_append_texts(co_dataset_writer *writer, int64_t id, int64_t count,
                                          const char *const *text);
+// What the classes of a category column, declared before, look like: u8 (classes, H, W, C) of `picture`
+// (H, W, C), filled by co_dataset_writer_append; and what they say, at once.
+co_status co_dataset_writer_open_pictures(co_dataset_writer *writer, const char *table,
+                                          const char *name, const co_shape *picture,
+                                          int64_t classes, int64_t *id);
+co_status co_dataset_writer_descriptions(co_dataset_writer *writer, const char *table,
+                                         const char *name, const char *const *text,
+                                         int64_t classes);
 // A key or ignored column of texts, at once.
 co_status co_dataset_writer_texts(co_dataset_writer *writer, const char *table, const char *name,
                                   co_role role, const char *const *text, int64_t rows);

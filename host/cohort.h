@@ -741,8 +741,16 @@ typedef struct cohort_import_events_options {
   bool allow_censored; // windows may end after the last event
   // Instead of labels: "leave-one-out", "session", or "time:T" (from T on is test).
   const char *next_item;
-  int64_t least_events;         // entities with fewer before a cut-off are left out
-  bool no_rfm;                  // without recency, frequency, monetary value and tenure as columns
+  int64_t least_events; // entities with fewer before a cut-off are left out
+  bool no_rfm;          // without recency, frequency, monetary value and tenure as columns
+  // A table of the items, of which there is one join, by `item`: its numbers and categories become columns of
+  // the events, a column of images ("TABLE.COLUMN=image"), and one of texts, what items look like and say.
+  // Types and ignored columns, image_width … as of cohort_import_csv_options.
+  cohort_tables tables;
+  const char *const *types, *const *ignored;
+  int64_t type_count, ignored_count;
+  int64_t image_width, image_height, channels;
+  const char *fit;
   const char *delimiter;        // one character, or "tab" (default: found out)
   cohort_source_options source; // but for on_error and max_errors
   const char *temporary_folder; // for what does not fit into memory; NULL = beside the output

@@ -54,6 +54,13 @@ typedef struct co_fit_class {
   void (*free)(co_context *ctx, void *state);
 } co_fit_class;
 
+// What a dataset says of the classes of a category: what they look like, u8 (classes, H, W, C), and say;
+// NULL = nothing.
+typedef struct co_class_members {
+  const uint8_t *pictures;
+  const char *const *descriptions;
+} co_class_members;
+
 typedef struct co_input_class {
   const co_field *preprocessing; // NULL = no options
   size_t preprocessing_size;
@@ -77,6 +84,9 @@ typedef struct co_input_class {
   // Whether these options need fitting. NULL = never.
   bool (*is_fitted)(const co_input_feature *feature);
   const co_fit_class *fit;
+  // Fills fitted arrays with what the dataset says of its column's classes. NULL = it is not looked at.
+  co_status (*take_classes)(co_context *ctx, co_input_feature *feature,
+                            const co_class_members *members);
   const co_fit_class *(*choose_fit)(const co_input_feature *feature); // by options; NULL = `fit`
   // Whether rows may be left out of training for a scalar's value, and, once it is fitted on all of
   // them, which. NULL = never.
@@ -90,6 +100,9 @@ typedef struct co_input_class {
   bool (*mixes)(const co_input_feature *feature, co_op_attr *attr);
   // Of the block's input of the network.
   co_status (*describe)(const co_input_block *block, co_dtype *dtype, co_shape *shape);
+  // Of events whose encoder, whichever it is, works on each by itself: from the block's input of the network to
+  // what that reads, (N T, …). NULL = none does.
+  co_status (*look_up)(co_model *model, const co_input_block *block, co_value *value);
   // The operations of the section, from stored values to the network's input.
   co_status (*emit)(co_section_builder *builder, co_value *out);
 } co_input_class;

@@ -280,6 +280,7 @@ typedef struct branch {
 static bool is_per_event(const co_input_block *block) {
   const co_node *encoder = block->features->encoder;
   const co_node *type = encoder ? co_node_get(encoder, "type") : NULL;
+  if (block->class_->input->look_up) return true;
   return block->class_->of_events &&
          (!encoder || (type && type->kind == CO_NODE_SCALAR && !strcmp(type->text, "embedding")));
 }
@@ -288,12 +289,39 @@ static bool is_per_event(const co_input_block *block) {
 // their own for the whole sequence. Numbers alone need no joining.
 static bool is_joined(const co_model *model, const co_input_block *block) {
   if (!is_per_event(block)) return false;
-  if (block->class_->input->table_rows || co_node_get(model->config, "event_encoder")) return true;
+  if (block->class_->input->table_rows || block->class_->input->look_up ||
+      co_node_get(model->config, "event_encoder"))
+    return true;
   for (int64_t i = 0; i < model->block_count; i++)
     if (&model->blocks[i] != block && model->blocks[i].event_table == block->event_table &&
         is_per_event(&model->blocks[i]))
       return true;
   return false;
+}
+
+// What is looked up of each event, encoded: (N, T, features).
+static co_status encode_each(co_model_builder *b, const co_input_block *block, co_value *out) {
+  co_model *model = b->model;
+  const co_encoder_input input = {.fallback = block->class_->input->encoder};
+  const co_node *layers;
+  int64_t before = b->problems->count;
+  char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);
+  if (!path) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, block->features->encoder, path, &input,
+                                        model->arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  model->network->layer = block->name;
+  CO_RETURN_IF_FAILED(block->class_->input->look_up(model, block, out));
+  model->network->layer = NULL;
+  const co_named_value known = {block->name, *out};
+  co_layer_list_options options = {block->name, &known, 1, *out, NULL, NULL};
+  CO_RETURN_IF_FAILED(
+      co_layer_list_build(model->network, layers, path, &options, model->arena, b->problems, out));
+  if (b->problems->count > before) return CO_OK;
+  CO_RETURN_IF_FAILED(co_model_flatten(model, block->name, out));
+  const co_op_attr attr = {.shape = co_shape_make(3, CO_DIM_N, CO_DIM_T(block->event_table),
+                                                  co_value_shape(model->network, *out)->dim[1])};
+  return co_emit(model->network, CO_OP_RESHAPE, &attr, 1, out, out);
 }
 
 // A block's input of each event as (N, T, features): categories are embedded.
@@ -303,6 +331,7 @@ static co_status embed_events(co_model_builder *b, co_input_block *block, co_val
   int64_t before = b->problems->count;
   CO_RETURN_IF_FAILED(network_input(model, block));
   *out = block->network_input;
+  if (class_->look_up) return encode_each(b, block, out);
   if (!class_->table_rows) return CO_OK;
   const co_encoder_input input = {
       .fallback = class_->encoder, .rows = class_->table_rows(block), .events = true, .each = true};

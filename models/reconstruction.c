@@ -245,6 +245,8 @@ static co_status add_metric(co_graph *graph, const co_output_feature *feature, c
 }
 
 static const char *cannot(const co_input_block *block) {
+  if (block->class_->input->look_up)
+    return "it is looked up by an event's class; leave it out, or give back another input";
   return block->class_->input->bins && block->class_->input->bins(block)
              ? "its encoding is by bins; give it a normalization instead"
              : NULL;

@@ -5,7 +5,8 @@
 typedef struct recipe_options {
   const char *file, *entity, *time, *item, *basket, *amount, *where;
   int64_t session_gap;
-  const co_node *columns;
+  const co_node *columns, *item_columns;
+  const char *items, *items_key;
   bool rfm;
 } recipe_options;
 
@@ -28,21 +29,27 @@ static const co_field recipe_fields[] = {
      "Which lines count, e.g. Quantity > 0.", NULL},
     {"columns", CO_FIELD_NODE, offsetof(recipe_options, columns), "null", 0, 0, NULL,
      "Further columns: [COL, COL:number].", NULL},
+    {"items", CO_FIELD_STRING, offsetof(recipe_options, items), "null", 0, 0, NULL,
+     "The table of what they are about.", NULL},
+    {"items_key", CO_FIELD_STRING, offsetof(recipe_options, items_key), "null", 0, 0, NULL,
+     "Its key.", NULL},
+    {"item_columns", CO_FIELD_NODE, offsetof(recipe_options, item_columns), "null", 0, 0, NULL,
+     "Its columns that events have: [COL:category, COL:number].", NULL},
     {"rfm", CO_FIELD_BOOL, offsetof(recipe_options, rfm), "true", 0, 0, NULL,
      "Whether samples have recency, frequency, monetary value and tenure.", NULL},
     {.key = NULL}};
 
-static co_status list_columns(co_event_recipe *out, const co_node *node, co_arena *arena,
-                              co_diagnostics *problems) {
+static co_status list_columns(const char *const **out, int64_t *count, const co_node *node,
+                              co_arena *arena, co_diagnostics *problems) {
   if (!node || node->kind == CO_NODE_NULL) return CO_OK;
   if (node->kind != CO_NODE_LIST)
-    return co_node_problem(problems, node, NULL, "events.columns: must be a list of columns");
+    return co_node_problem(problems, node, NULL, "events: must be a list of columns");
   const char **columns = co_arena_alloc(arena, (size_t)node->count + 1, sizeof *columns);
   if (!columns) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < node->count; i++)
     columns[i] = node->items[i]->kind == CO_NODE_SCALAR ? node->items[i]->text : "";
-  out->columns = columns;
-  out->column_count = node->count;
+  *out = columns;
+  *count = node->count;
   return CO_OK;
 }
 
@@ -58,7 +65,10 @@ co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const c
                            .session_gap = o.session_gap,
                            .amount = o.amount,
                            .where = o.where,
+                           .items = o.items,
+                           .items_key = o.items_key,
                            .rfm = o.rfm};
   *file = o.file;
-  return list_columns(out, o.columns, arena, problems);
+  CO_RETURN_IF_FAILED(list_columns(&out->columns, &out->column_count, o.columns, arena, problems));
+  return list_columns(&out->item_columns, &out->item_column_count, o.item_columns, arena, problems);
 }

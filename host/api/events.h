@@ -25,6 +25,7 @@ typedef struct co_event_reading {
   co_model_file file; // of the first of these models
   co_event_recipe recipe;
   co_atomic_file dataset;
+  co_atomic_file items; // the table of items that the model has, meanwhile
   co_import_events_result result;
 } co_event_reading;
 

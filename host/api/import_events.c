@@ -151,6 +151,7 @@ static void report(cohort_result *result, const cohort_import_events_options *o,
     count(json, text, "no_entity", "lines name no entity", done->no_entity);
     count(json, text, "no_time", "lines have no time", done->no_time);
     count(json, text, "no_item", "lines have no item", done->no_value);
+    if (o->tables.join_count) count(json, text, "unlisted_items", NULL, done->unlisted);
     count(json, text, "unknown_targets", "targets of test were never seen before: left out",
           done->unknown_targets);
     count(json, text, "spilled_bytes", NULL, (int64_t)done->spilled);
@@ -162,8 +163,43 @@ static void report(cohort_result *result, const cohort_import_events_options *o,
   co_json_string(json, done->fingerprint);
 }
 
+static co_status only_items(const char *what) {
+  co_status status = co_fail(CO_ERR_USAGE, "%s: events take one table, that of their items", what);
+  co_hint("--item COL --join FILE:COL, and TABLE.COL of its columns");
+  return status;
+}
+
+// The table of the items, if there is one.
+static co_status take_items(co_import_events_options *out, const cohort_import_events_options *o,
+                            co_arena *arena, co_diagnostics *problems) {
+  const cohort_import_csv_options table = {.tables = o->tables,
+                                           .types = o->types,
+                                           .type_count = o->type_count,
+                                           .ignored = o->ignored,
+                                           .ignored_count = o->ignored_count,
+                                           .image_width = o->image_width,
+                                           .image_height = o->image_height,
+                                           .channels = o->channels,
+                                           .fit = o->fit};
+  co_recipe *recipe = co_arena_alloc(arena, 1, sizeof *recipe);
+  if (!recipe) return CO_ERR_MEMORY;
+  if (o->tables.carried_count) return only_items("--carry");
+  if (o->tables.source_count) return only_items("--source");
+  CO_RETURN_IF_FAILED(co_table_recipe(recipe, &table, arena, problems));
+  for (int64_t i = 0; i < recipe->column_count; i++)
+    if (!recipe->columns[i].reference) return only_items(recipe->columns[i].name);
+  if (!recipe->join_count) return CO_OK;
+  const co_recipe_join *join = &recipe->joins[0];
+  if (recipe->join_count > 1) return only_items(recipe->joins[1].table.table);
+  if (!o->item || join->to >= 0 || join->table.key_count != 1 || strcmp(join->on[0], o->item) != 0)
+    return only_items(join->table.table);
+  out->joined = recipe;
+  out->items_path = out->items_shown = join->table.file;
+  return CO_OK;
+}
+
 static co_status run(cohort_context *context, const cohort_import_events_options *o,
-                     co_arena *arena, cohort_result *result) {
+                     co_arena *arena, co_diagnostics *problems, cohort_result *result) {
   co_import_events_result done;
   if (!o->output || !o->file_count)
     return co_fail(CO_ERR_USAGE, "events need an output and a FILE");
@@ -204,6 +240,7 @@ static co_status run(cohort_context *context, const cohort_import_events_options
   CO_RETURN_IF_FAILED(choose_sampling(&options, o, arena));
   CO_RETURN_IF_FAILED(check_windows(&options));
   CO_RETURN_IF_FAILED(co_split_rule_parse(&options.split, arena, NULL));
+  CO_RETURN_IF_FAILED(take_items(&options, o, arena, problems));
   co_status status = co_import_events(&done, context->ctx, arena, &options);
   co_watch_progress(&context->watch, "import", "bytes", -1, 0, NULL);
   if (status == CO_OK) report(result, o, &done);
@@ -215,8 +252,11 @@ cohort_status cohort_import_events(cohort_context *context,
                                    cohort_result **out) {
   CO_RETURN_IF_FAILED(co_result_create(out, context));
   co_arena *arena;
+  co_diagnostics problems;
+  co_diagnostics_init(&problems, context->ctx);
   co_status status = co_arena_create(&arena, context->ctx);
-  if (status == CO_OK) status = run(context, options, arena, *out);
+  if (status == CO_OK) status = run(context, options, arena, &problems, *out);
+  co_diagnostics_free(&problems);
   co_arena_free(arena);
   return co_result_finish(*out, "import", status);
 }

@@ -12,7 +12,7 @@
 
 static void render_column(cohort_result *result, const co_column *column, const char *table) {
   co_json *json = &result->json;
-  char shape[96];
+  char shape[96], picture[96];
   co_shape_print(&column->shape, shape, sizeof shape);
   co_json_open(json, '{');
   co_json_key(json, "name");
@@ -25,9 +25,12 @@ static void render_column(cohort_result *result, const co_column *column, const 
   co_json_close(json);
   co_text_printf(&result->text, "  %-24s %-10s %-8s ", column->name,
                  co_column_type_name(column->type), co_role_name(column->role));
+  co_shape_print(&column->picture, picture, sizeof picture);
   if (column->type == CO_COLUMN_CATEGORY)
-    co_text_printf(&result->text, "%lld classes%s%s\n", (long long)column->category_count,
-                   table ? " of " : "", table ? table : "");
+    co_text_printf(&result->text, "%lld classes%s%s%s%s%s\n", (long long)column->category_count,
+                   table ? " of " : "", table ? table : "",
+                   column->picture.rank ? ", with pictures " : "",
+                   column->picture.rank ? picture : "", column->described ? ", with texts" : "");
   else
     co_text_printf(&result->text, "%s%s%s\n", column->shape.rank ? shape : "",
                    column->shape.rank && table ? " of "

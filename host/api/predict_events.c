@@ -5,6 +5,7 @@
 
 #include "datasets/cell.h"
 #include "datasets/dictionary.h"
+#include "datasets/spool.h"
 #include "host/api/events.h"
 #include "host/core/file.h"
 #include "host/output/sink.h"
@@ -147,11 +148,36 @@ static co_status read_models(co_event_scoring *s, co_model_list *list, bool *of_
 
 // ---- scoring -----------------------------------------------------------------------------------
 
-static co_status check(const cohort_predict_options *o, const char **log) {
-  *log = strncmp(o->sources[0], "events=", 7) == 0 ? o->sources[0] + 7 : NULL;
-  if (o->source_count != 1 || !*log || !**log) {
+// What "NAME=FILE" of the sources says of a name; NULL = nothing.
+static const char *source_of(const cohort_predict_options *o, const char *name) {
+  const size_t length = strlen(name);
+  for (int64_t i = 0; i < o->source_count; i++)
+    if (strncmp(o->sources[i], name, length) == 0 && o->sources[i][length] == '=' &&
+        o->sources[i][length + 1])
+      return o->sources[i] + length + 1;
+  return NULL;
+}
+
+// A source that is neither the log nor a model's table of items; NULL = there is none.
+static const char *other_source(const co_event_scoring *s, const cohort_predict_options *o) {
+  for (int64_t i = 0; i < o->source_count; i++) {
+    bool known = source_of(o, "events") && strncmp(o->sources[i], "events=", 7) == 0;
+    for (int64_t k = 0; !known && k < s->count; k++) {
+      const char *items = s->readings[k].recipe.items, *file = items ? source_of(o, items) : NULL;
+      known = file && o->sources[i] + strlen(items) + 1 == file;
+    }
+    if (!known) return o->sources[i];
+  }
+  return NULL;
+}
+
+static co_status check(const co_event_scoring *s, const cohort_predict_options *o,
+                       const char **log) {
+  const char *other = other_source(s, o);
+  *log = source_of(o, "events");
+  if (!*log || other) {
     co_status status = co_fail(CO_ERR_USAGE, "--source %.200s: only events=FILE is there yet",
-                               o->sources[o->source_count > 1 ? 1 : 0]);
+                               other ? other : o->sources[0]);
     co_hint("--source events=LOG.csv --as-of 2011-09-01");
     return status;
   }
@@ -162,6 +188,24 @@ static co_status check(const cohort_predict_options *o, const char **log) {
   co_status status = co_fail(CO_ERR_USAGE, "--source events=… needs --as-of T");
   co_hint("events before it count: --as-of 2011-09-01; the clock is never asked");
   return status;
+}
+
+// Where the columns of items stand that the model's events have: in the table given, else in the model.
+static co_status find_items(co_event_scoring *s, co_event_reading *r,
+                            co_import_events_options *options) {
+  const char *name = r->recipe.items, *text = NULL;
+  if (!name || !r->recipe.item_column_count) return CO_OK;
+  options->items_path = options->items_shown = source_of(&s->options, name);
+  if (options->items_path) return CO_OK;
+  for (int64_t i = 0; i < r->file.carried_count; i++)
+    if (strcmp(r->file.carried[i].name, name) == 0) text = r->file.carried[i].text;
+  if (!text) return co_fail_at(CO_ERR_MODEL, r->file.path, 0, 0, "it lacks its table '%s'", name);
+  CO_RETURN_IF_FAILED(co_spool_text(&r->items, s->ctx, text,
+                                    co_temporary_root(s->options.source.temporary_folder)));
+  options->items_path = r->items.temporary;
+  options->items_shown = co_arena_format(s->arena, "table '%s' of the model", name);
+  options->item_rows = (co_rows_options){.delimiter = ','};
+  return options->items_shown ? CO_OK : CO_ERR_MEMORY;
 }
 
 static co_status write_events(co_event_scoring *s, co_event_reading *r) {
@@ -188,6 +232,7 @@ static co_status write_events(co_event_scoring *s, co_event_reading *r) {
                                       .stop = s->context->options.stop};
   CO_RETURN_IF_FAILED(co_table_read_options(&options.rows, &o->source, s->arena));
   co_table_files_adapt(&options.rows, s->log.shown[0]);
+  CO_RETURN_IF_FAILED(find_items(s, r, &options));
   co_status status = co_import_events(&r->result, s->ctx, s->arena, &options);
   co_watch_progress(&s->context->watch, "read", "bytes", -1, 0, NULL);
   return status;
@@ -216,7 +261,7 @@ static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics 
   bool of_events = false;
   CO_RETURN_IF_FAILED(read_models(s, list, &of_events, problems));
   if (!of_events) return o->as_of || o->population ? no_recipe(list->paths[0]) : CO_OK;
-  CO_RETURN_IF_FAILED(check(o, &log));
+  CO_RETURN_IF_FAILED(check(s, o, &log));
   CO_RETURN_IF_FAILED(co_events_time(&s->as_of, "as-of", o->as_of));
   if (o->population)
     CO_RETURN_IF_FAILED(read_population(s, o->population, s->readings[0].recipe.entity));
@@ -261,6 +306,8 @@ void co_event_scoring_end(co_event_scoring *s) {
   co_error_copy(&error);
   for (int64_t i = 0; i < s->count; i++)
     co_atomic_abort(&s->readings[i].dataset);
+  for (int64_t i = 0; i < s->count; i++)
+    co_atomic_abort(&s->readings[i].items);
   co_table_files_end(&s->log);
   co_arena_free(s->arena);
   if (error.status != CO_OK) co_error_raise(&error);

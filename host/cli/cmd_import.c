@@ -101,7 +101,9 @@ static const cli_option options_table[] = {
      .offset = AT(types),
      .value = "COL=TYPE",
      .doc = "csv: number, binary, category, date, date:%d/%m/%Y, text, image (its cells\n"
-            "name files, from the table's folder) or id, instead of what is found out"},
+            "name files, from the table's folder) or id, instead of what is found out; of a joined "
+            "table "
+            "TABLE.COL"},
     {.name = "ignore",
      .kind = CLI_LIST,
      .offset = AT(ignored),
@@ -396,9 +398,7 @@ static co_status check_events(const cli_import_options *o) {
       return refuse("--cutoff, --label, --next-item or --schema", "events with --samples");
     return CO_OK;
   }
-  if (o->targets.count || o->key || o->types.count || o->ignored.count || o->schema ||
-      o->print_schema || o->split || o->tables.joins.count || o->tables.carried.count ||
-      o->tables.sources.count)
+  if (o->targets.count || o->key || o->schema || o->print_schema || o->split)
     return refuse("an option of tables", "events");
   return CO_OK;
 }
@@ -438,7 +438,7 @@ static co_status run(cli_job *cli, const void *options_) {
                : are_images(&o->files) ? IMAGES
                                        : CSV;
   const bool table = format == CSV || (format == EVENTS && o->events.samples.count);
-  if (format != IMAGES && has_image_options(o, table))
+  if (format != IMAGES && has_image_options(o, table || format == EVENTS))
     return refuse("an option of images", formats[format]);
   if (fraction && o->validation[0])
     return co_fail(CO_ERR_USAGE, "--validation-fraction does not go with --validation-set");
@@ -469,8 +469,10 @@ const cli_verb cli_verb_import = {
     .details =
         "Nothing appears under the output's name before it is complete. An output made from\n"
         "equal inputs is left alone, or made again if it is damaged. Several FILEs with the same\n"
-        "columns are one table; --join adds columns of another by its key. What a column is, is\n"
-        "found out from all of its cells; --print-schema shows it.\n",
+        "columns are one table; --join adds columns of another by its key; to events, by --item, "
+        "a\n"
+        "table of their items. What a column is, is found out from all of its cells;\n"
+        "--print-schema shows it.\n",
     .common = CLI_SEED | CLI_FORCE | CLI_THREADS,
     .options = options_table,
     .options_size = sizeof(cli_import_options),

@@ -27,6 +27,13 @@ cohort_import_events_options cli_events_request(const cli_import_options *o) {
       .next_item = e->next_item,
       .least_events = e->least_events == CLI_UNSET ? 0 : e->least_events,
       .no_rfm = e->no_rfm,
+      .tables = cli_joined_tables(&o->tables),
+      .types = o->types.item,
+      .type_count = o->types.count,
+      .ignored = o->ignored.item,
+      .ignored_count = o->ignored.count,
+      .fit = o->images.fit,
+      .channels = o->images.channels == CLI_UNSET ? 0 : o->images.channels,
       .delimiter = o->delimiter,
       .source = cli_source_options(&o->source),
       .temporary_folder = e->temporary_folder,
@@ -36,6 +43,7 @@ cohort_import_events_options cli_events_request(const cli_import_options *o) {
 
 co_status cli_import_events(cohort_context *context, const cli_import_options *o,
                             cohort_result **result) {
-  const cohort_import_events_options request = cli_events_request(o);
+  cohort_import_events_options request = cli_events_request(o);
+  CO_RETURN_IF_FAILED(cli_image_size(&request.image_width, &request.image_height, o->images.size));
   return (co_status)cohort_import_events(context, &request, result);
 }

@@ -65,6 +65,17 @@ void co_column_render(co_json *json, const co_column *column) {
       co_json_string(json, column->categories[i]);
     co_json_close(json);
   }
+  if (column->picture.rank) {
+    co_json_key(json, "picture");
+    co_json_open(json, '[');
+    for (int i = 0; i < column->picture.rank; i++)
+      co_json_int(json, column->picture.dim[i]);
+    co_json_close(json);
+  }
+  if (column->described) {
+    co_json_key(json, "described");
+    co_json_bool(json, true);
+  }
 }
 
 const char *co_label_kind_name(co_label_kind kind) {

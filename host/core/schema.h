@@ -72,6 +72,9 @@ typedef struct co_column {
   co_shape shape; // of one row; rank 0 for scalars
   int64_t category_count;
   const char *const *categories;
+  co_shape
+      picture; // of a category whose classes each have one: (H, W, C) of u8; rank 0 = they have none
+  bool described; // of a category: its classes each have a text
   bool any; // of a model: it stands for the only input column of what is scored, whatever its name
   co_label label; // of targets
 } co_column;

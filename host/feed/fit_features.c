@@ -490,6 +490,38 @@ cleanup:
   return status;
 }
 
+// ---- classes -----------------------------------------------------------------------------------
+
+static co_status take_members(co_input_feature *feature, co_context *ctx, co_dataset *dataset,
+                              co_arena *arena) {
+  const co_column *column = co_schema_find(co_dataset_schema(dataset), feature->column->name);
+  co_class_members members = {0};
+  if (column && column->picture.rank) {
+    uint8_t *pixels = co_arena_alloc(arena, (size_t)column->category_count,
+                                     (size_t)co_shape_count(&column->picture));
+    if (!pixels) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(co_dataset_pictures(dataset, column->name, pixels));
+    members.pictures = pixels;
+  }
+  if (column && column->described)
+    CO_RETURN_IF_FAILED(
+        co_dataset_descriptions(dataset, column->name, arena, &members.descriptions));
+  return feature->class_->input->take_classes(ctx, feature, &members);
+}
+
+// What features learn of their columns' classes, which have no rows.
+static co_status take_all_members(co_model *model, co_dataset *dataset) {
+  for (int64_t i = 0; i < model->input_count; i++) {
+    co_arena *arena;
+    if (!model->inputs[i].class_->input->take_classes) continue;
+    CO_RETURN_IF_FAILED(co_arena_create(&arena, model->ctx));
+    co_status status = take_members(&model->inputs[i], model->ctx, dataset, arena);
+    co_arena_free(arena);
+    CO_RETURN_IF_FAILED(status);
+  }
+  return CO_OK;
+}
+
 // ---- all ---------------------------------------------------------------------------------------
 
 static bool every(const co_input_feature *feature) {
@@ -505,6 +537,7 @@ co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
   CO_TRY(co_training_rows(model, dataset, workers, &kept, &w.sample_count));
   if (kept) w.samples = kept;
   CO_TRY(fit_all(&w, model, workers, every));
+  CO_TRY(take_all_members(model, dataset));
   for (int64_t i = 0; i < model->output_count; i++) {
     CO_TRY(fit_classes(&w, &model->outputs[i]));
     if (model->outputs[i].normalization) CO_TRY(standardize(&w, &model->outputs[i]));

@@ -154,7 +154,7 @@ const co_shape *co_value_shape(const co_graph *graph, co_value value) {
 co_status co_refuse_sequences(const co_graph *graph, co_value value) {
   const co_shape *shape = co_value_shape(graph, value);
   char have[96];
-  for (int i = 0; i < shape->rank; i++) {
+  for (int i = 1; i < shape->rank; i++) { // (N T, …) are rows
     if (co_dim_event_table(shape->dim[i]) < 0) continue;
     co_shape_print(shape, have, sizeof have);
     return co_fail(CO_ERR_CONFIG,

@@ -196,8 +196,10 @@ static const char *array_of(co_onnx *x, const co_value_info *info, const void *v
   for (int64_t i = 0; codes && i < count; i++)
     wide[i] = ((const int32_t *)values)[i];
   return co_onnx_constant(x, take(x, co_arena_strdup(x->e->arena, info->name)),
-                          codes ? CO_ONNX_INT64 : CO_ONNX_FLOAT, &info->desc.shape,
-                          codes ? (const void *)wide : values);
+                          codes                       ? CO_ONNX_INT64
+                          : info->desc.dtype == CO_U8 ? CO_ONNX_UINT8
+                                                      : CO_ONNX_FLOAT,
+                          &info->desc.shape, codes ? (const void *)wide : values);
 }
 
 static const char *fitted_of(co_onnx *x, const co_feed *feed, const co_value_info *info) {
@@ -213,7 +215,7 @@ static const char *constant_of(co_onnx *x, const co_plan *plan, co_value value) 
   if (info->storage == CO_STORAGE_PARAM || info->storage == CO_STORAGE_STATE)
     return weights_of(x, value);
   if (info->storage == CO_STORAGE_CONSTANT &&
-      (info->desc.dtype == CO_F32 || info->desc.dtype == CO_I32))
+      (info->desc.dtype == CO_F32 || info->desc.dtype == CO_I32 || info->desc.dtype == CO_U8))
     return array_of(x, info, plan->graph->constants[info->index].bytes);
   if (plan == x->e->section_plan && info->storage == CO_STORAGE_INPUT)
     feed = co_exported_feed(x->e, info->index);

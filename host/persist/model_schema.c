@@ -84,6 +84,17 @@ static bool parse_label(const co_node *node, co_label *out) {
          co_node_int(window, &out->window) && co_label_ok(out);
 }
 
+// Of a picture; NULL = there is none.
+static bool parse_shape(const co_node *list, co_shape *out) {
+  if (!list) return true;
+  if (list->kind != CO_NODE_LIST || list->count != 3) return false;
+  out->rank = 3;
+  for (int i = 0; i < 3; i++)
+    if (!co_node_int(list->items[i], &out->dim[i]) || out->dim[i] < 1 || out->dim[i] > 65535)
+      return false;
+  return true;
+}
+
 static co_status parse_column(co_arena *arena, const char *path, const co_node *node,
                               co_column *out) {
   int type = co_column_type_parse(text_of(node, "type")),
@@ -109,6 +120,9 @@ static co_status parse_column(co_arena *arena, const char *path, const co_node *
   if (!parse_label(node, &out->label)) return damaged(path);
   const char *table = text_of(node, *text_of(node, "events") ? "events" : "table");
   if (*table) out->table = table;
+  if (!parse_shape(co_node_get(node, "picture"), &out->picture)) return damaged(path);
+  const co_node *described = co_node_get(node, "described");
+  if (described && !co_node_bool(described, &out->described)) return damaged(path);
   const co_node *any = co_node_get(node, "any");
   if (any && !co_node_bool(any, &out->any)) return damaged(path);
   if (!names) return CO_OK;

@@ -45,13 +45,14 @@ co_status co_pass_fuse_tables(co_plan *plan) {
   use *uses = co_arena_alloc(plan->arena, (size_t)plan->value_count + 1, sizeof *uses);
   if (!uses) return CO_ERR_MEMORY;
   count_uses(plan, uses);
-  // Rows are picked with the first of them, where the indices are there by then.
+  // Rows are picked with the first of them, where indices and table are there by then.
   co_plan_op *first = NULL;
   for (int64_t i = 0; i < plan->op_count; i++) {
     co_plan_op *op = &plan->ops[i];
     if (op->desc.op != CO_OP_EMBEDDING) continue;
     if (first && tables_of(first) < MOST_TABLES &&
-        uses[op->in[CO_EMBEDDING_index]].writer < first - plan->ops)
+        uses[op->in[CO_EMBEDDING_index]].writer < first - plan->ops &&
+        uses[op->in[CO_EMBEDDING_table]].writer < first - plan->ops)
       CO_RETURN_IF_FAILED(join(plan, first, op));
     else
       first = op;

@@ -8,6 +8,7 @@
 #include "host/core/c_text.h"
 #include "models/builder.h"
 #include "models/features/characters.h"
+#include "models/features/classes.h"
 
 // scorer: texts
 typedef enum tokens { WORDS, CHARACTERS } tokens;
@@ -20,14 +21,31 @@ typedef struct text_options {
 
 static const char *const token_words[] = {"words", "characters", NULL};
 
-static const co_field preprocessing[] = {
-    {"tokens", CO_FIELD_ENUM, offsetof(text_options, tokens), "words", 0, 0, token_words,
-     "What is counted: words, or pieces of them.", NULL},
-    {"ngram", CO_FIELD_INT, offsetof(text_options, ngram), "0", 0, 8, NULL,
-     "words: up to so many in a row; characters: so many in a row. 0: 1 word, 3 characters.", NULL},
-    {"buckets", CO_FIELD_INT, offsetof(text_options, buckets), "2048", 2, 1 << 20, NULL,
-     "To which they are hashed: the width of the input.", NULL},
-    {.key = NULL}};
+#define TEXT_FIELDS                                                                                \
+  {"tokens",                                                                                       \
+   CO_FIELD_ENUM,                                                                                  \
+   offsetof(text_options, tokens),                                                                 \
+   "words",                                                                                        \
+   0,                                                                                              \
+   0,                                                                                              \
+   token_words,                                                                                    \
+   "What is counted: words, or pieces of them.",                                                   \
+   NULL},                                                                                          \
+      {"ngram",                                                                                    \
+       CO_FIELD_INT,                                                                               \
+       offsetof(text_options, ngram),                                                              \
+       "0",                                                                                        \
+       0,                                                                                          \
+       8,                                                                                          \
+       NULL,                                                                                       \
+       "words: up to so many in a row; characters: so many in a row. 0: 1 word, 3 characters.",    \
+       NULL},                                                                                      \
+  {                                                                                                \
+    "buckets", CO_FIELD_INT, offsetof(text_options, buckets), "2048", 2, 1 << 20, NULL,            \
+        "To which they are hashed: the width of the input.", NULL                                  \
+  }
+
+static const co_field preprocessing[] = {TEXT_FIELDS, {.key = NULL}};
 
 static const text_options *options_of(const co_input_feature *feature) {
   return feature->preprocessing;
@@ -185,12 +203,14 @@ static co_status add(const co_input_feature *feature, void *state, const void *v
   return CO_OK;
 }
 
-static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
-  const fitting *f = state;
-  float *weights = co_feature_fitted(feature, "weights")->bytes;
-  (void)ctx;
-  for (int64_t k = 0; k < options_of(feature)->buckets; k++)
+static void weigh(const text_options *options, const fitting *f, float *weights) {
+  for (int64_t k = 0; k < options->buckets; k++)
     weights[k] = (float)(log((1 + (double)f->rows) / (1 + (double)f->present[k])) + 1);
+}
+
+static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
+  (void)ctx;
+  weigh(options_of(feature), state, co_feature_fitted(feature, "weights")->bytes);
   return CO_OK;
 }
 
@@ -237,3 +257,100 @@ const co_feature_class co_feature_text = {
     .doc = "Of type text: a bag of words or characters, hashed and weighted by tf-idf.",
     .columns = 1u << CO_COLUMN_TEXT,
     .input = &input};
+
+// ---- texts of classes --------------------------------------------------------------------------
+
+// The bag of each event's class. Bags lie in the model, row by row, behind one of nothing.
+typedef struct event_text_options {
+  text_options text; // first
+  int64_t max_length;
+} event_text_options;
+
+static const co_field event_preprocessing[] = {
+    TEXT_FIELDS,
+    {"max_length", CO_FIELD_INT, offsetof(event_text_options, max_length), "256", 1, 1 << 20, NULL,
+     "Events that are read of a row; of more, the last.", NULL},
+    {.key = NULL}};
+
+static int64_t most_events(const co_input_feature *feature) {
+  return ((const event_text_options *)feature->preprocessing)->max_length;
+}
+
+static co_status read_event_text(co_model_builder *b, const co_node *item, const char *path,
+                                 co_input_feature *feature) {
+  if (feature->column->described) return CO_OK;
+  return co_node_problem(b->problems, item,
+                         "cohort import --events LOG --item ITEM --join ITEMS.csv:ITEM --type "
+                         "ITEMS.COL=text gives items texts",
+                         "%s: the classes of column '%s' have no texts", path,
+                         feature->column->name);
+}
+
+static co_status declare_bags(co_model *model, co_input_feature *feature) {
+  const co_fitted bags = {
+      .name = "bags",
+      .dtype = CO_F32,
+      .shape = co_shape_make(2, feature->column->category_count + 1, options_of(feature)->buckets)};
+  CO_RETURN_IF_FAILED(co_classes_declare(model, feature));
+  return co_feature_declare(model, feature, &bags, 1);
+}
+
+// Every class counts once, however many events are of it.
+static co_status weigh_bags(co_input_feature *feature, float *weights, fitting *f,
+                            const char *const *texts) {
+  const text_options *options = options_of(feature);
+  const int64_t classes = feature->column->category_count;
+  const text_derivation derivation = {options, weights};
+  CO_RETURN_IF_FAILED(add(feature, f, texts, classes, NULL));
+  weigh(options, f, weights);
+  float *bag = co_feature_fitted(feature, "bags")->bytes;
+  for (int64_t i = 0; i < classes; i++)
+    weigh_tokens(&derivation, texts[i], bag + (i + 1) * options->buckets);
+  return CO_OK;
+}
+
+static co_status take_texts(co_context *ctx, co_input_feature *feature,
+                            const co_class_members *members) {
+  fitting f = {0};
+  float *weights = co_alloc(ctx, (size_t)options_of(feature)->buckets * sizeof *weights);
+  co_status status = weights ? begin(ctx, feature, &f) : CO_ERR_MEMORY;
+  if (status == CO_OK) status = weigh_bags(feature, weights, &f, members->descriptions);
+  free_fitting(ctx, &f);
+  co_free(ctx, weights);
+  return status;
+}
+
+static co_status look_up(co_model *model, const co_input_block *block, co_value *value) {
+  const co_fitted *bags = co_feature_fitted(block->features, "bags");
+  const co_op_attr rows = {.shape =
+                               co_shape_make(2, CO_DIM_NT(block->event_table), bags->shape.dim[1])};
+  co_value in[2] = {*value};
+  char *name = co_arena_format(model->arena, "%s/bags", block->name);
+  if (!name) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(
+      co_graph_add_variable(model->network, name, CO_F32, &bags->shape, bags->bytes, &in[1]));
+  CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_EMBEDDING, NULL, 2, in, &in[0]));
+  return co_emit(model->network, CO_OP_RESHAPE, &rows, 1, in, value);
+}
+
+static const co_input_class event_input = {.preprocessing = event_preprocessing,
+                                           .preprocessing_size = sizeof(event_text_options),
+                                           .encoder = "mlp",
+                                           .most_events = most_events,
+                                           .read = read_event_text,
+                                           .declare = declare_bags,
+                                           .take_classes = take_texts,
+                                           .look_up = look_up,
+                                           .check = co_classes_check,
+                                           .describe = co_classes_describe,
+                                           .emit = co_classes_emit};
+
+extern const co_feature_class co_feature_event_text;
+const co_feature_class co_feature_event_text = {
+    .name = "event_text",
+    .doc = "Of type event_text: the text of each event's class, such as an item bought, as a bag "
+           "of words or "
+           "characters.",
+    .of_events = true,
+    .columns = 1u << CO_COLUMN_CATEGORY,
+    .input = &event_input};

@@ -359,6 +359,14 @@ hint 2 'or --source events=LOG --as-of T' predict -m logged -O again.csv -q
 hint 2 'events before it count: --as-of 2011-09-01' predict -m logged --source events=log.csv -O again.csv -q
 hint 2 '--source events=LOG.csv --as-of' predict -m logged --source who=log.csv --as-of 2011-01-15 -O again.csv -q
 follow predict -m logged --source events=log.csv --as-of 2011-01-15 -O again.csv -q
+printf 'what,kind,since,twin,other\ni0,a,2010-01-01,i0,x\ni1,b,2010-01-02,i1,y\ni2,a,2010-01-03,i2,z\n' >items.csv
+listed=("${log[@]}" -O listed.h5 --events log.csv "${cut[@]}")
+hint 2 '--item COL --join FILE:COL, and TABLE.COL' "${listed[@]}" --join items.csv:what
+follow "${listed[@]}" --item what --join items.csv:what
+hint 4 'leave it out by --ignore' "${listed[@]}" --item what --join items.csv:what --type items.since=date
+follow "${listed[@]}" --item what --join items.csv:what --type items.since=date --ignore items.since
+hint 4 '--join FILE:ITEM=KEY, where' "${listed[@]}" --item what --join items.csv:what=other --ignore items.since
+follow "${listed[@]}" --item what --join items.csv:what=twin --ignore items.since
 printf 'who\n1\n2\n' >whom.csv
 follow "${log[@]}" -O some.h5 --events log.csv "${cut[@]}" --where "what != 'i9'"
 follow train -c c.yaml --dataset some.h5 --run-dir some -q
@@ -534,6 +542,7 @@ show fewer: --rows N
 without --resume it is begun anew
 without --resume the job is begun anew
 leave carry out, and give the table by --source when scoring
+leave columns out by --ignore
 `cohort verify parity -m MODEL --dataset FILE --device NAME` tells of the device
 `cohort predict` scores with any model
 --split all measures all rows; a dataset.h5 has its own splits

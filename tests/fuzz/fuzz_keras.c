@@ -64,6 +64,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 #ifndef FUZZ_WITHOUT_MAIN
 static const char *const samples[] = {
+    // A model within a model, called twice.
+    "{\"class_name\":\"Model\",\"config\":{\"layers\":[{\"class_name\":\"InputLayer\",\"name\":"
+    "\"i\",\"config\":{"
+    "\"name\":\"i\",\"batch_input_shape\":[null,3]},\"inbound_nodes\":[]},{\"class_name\":"
+    "\"Model\",\"name\":\"a\","
+    "\"config\":{\"name\":\"a\",\"layers\":[{\"class_name\":\"InputLayer\",\"name\":\"j\","
+    "\"config\":{\"name\":\"j\","
+    "\"batch_input_shape\":[null,3]},\"inbound_nodes\":[]},{\"class_name\":\"Dense\",\"name\":"
+    "\"d\",\"config\":{"
+    "\"name\":\"d\",\"units\":4},\"inbound_nodes\":[[[\"j\",0,0,{}]]]}],\"input_layers\":[[\"j\",0,"
+    "0]],"
+    "\"output_layers\":[[\"d\",0,0]]},\"inbound_nodes\":[[[\"i\",0,0,{}]],[[\"i\",0,0,{"
+    "\"training\":false}]]]},"
+    "{\"class_name\":\"Add\",\"name\":\"s\",\"config\":{\"name\":\"s\"},\"inbound_nodes\":[[[\"a\","
+    "1,0,{}],[\"a\",2,0,{}]]]}],"
+    "\"input_layers\":[[\"i\",0,0]],\"output_layers\":[[\"s\",0,0]]}}",
     "{\"class_name\":\"Sequential\",\"config\":[{\"class_name\":\"Dense\",\"config\":{\"name\":"
     "\"a\","
     "\"units\":4,\"activation\":\"softmax\",\"batch_input_shape\":[null,3],\"use_bias\":true}}]}",

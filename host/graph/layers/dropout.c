@@ -43,6 +43,17 @@ static co_status fold(co_graph *graph, bool back, int64_t members, int64_t featu
   return co_emit(graph, CO_OP_RESHAPE, &attr, 1, x, x);
 }
 
+// (N T, …), events as rows, as (N, T, features), and back.
+static co_status fold_events(co_graph *graph, const co_shape *rows, bool back, co_value *x) {
+  co_op_attr attr = {.shape = *rows};
+  int64_t features = 1;
+  for (int i = 1; i < rows->rank; i++)
+    features *= rows->dim[i];
+  if (!back)
+    attr.shape = co_shape_make(3, CO_DIM_N, CO_DIM_T(co_dim_event_table(rows->dim[0])), features);
+  return co_emit(graph, CO_OP_RESHAPE, &attr, 1, x, x);
+}
+
 // `draws` of each row, which its elements take in turn; 0 = one each.
 static co_status drop(co_graph *graph, const dropout_options *options, co_value x, int64_t draws,
                       co_value *out) {
@@ -52,13 +63,18 @@ static co_status drop(co_graph *graph, const dropout_options *options, co_value 
     *out = x;
     return CO_OK;
   }
-  if (!draws) CO_RETURN_IF_FAILED(length_of(graph, x, &attr.max_length));
   co_value operands[2] = {x, CO_NO_VALUE};
   const co_shape shape = *co_value_shape(graph, x);
+  const bool events = co_dim_event_table(shape.dim[0]) >= 0;
+  if (events && draws)
+    return co_fail(CO_ERR_CONFIG, "what is looked up of each event takes Dropout alone");
+  if (events) CO_RETURN_IF_FAILED(fold_events(graph, &shape, false, &operands[0]));
+  if (!draws) CO_RETURN_IF_FAILED(length_of(graph, operands[0], &attr.max_length));
   const int64_t members = shape.rank == 2 ? co_dim_members(shape.dim[0]) : 0;
   if (members) CO_RETURN_IF_FAILED(fold(graph, false, members, shape.dim[1], &operands[0]));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands[1]));
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_DROPOUT, &attr, 2, operands, out));
+  if (events) return fold_events(graph, &shape, true, out);
   return members ? fold(graph, true, members, shape.dim[1], out) : CO_OK;
 }
 

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/import_items.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "datasets/cell.h"
+#include "datasets/import_columns.h"
+
+enum { IMAGES_BYTES = 64 << 20 };
+
+// ---- which columns -----------------------------------------------------------------------------
+
+// What events, and their samples, call their own columns.
+static bool is_taken(const co_import_events_options *o, const char *name) {
+  static const char *const own[] = {"item", "amount", "time", "dt", "offsets", "next_item"};
+  const co_event_recipe *r = &o->recipe;
+  bool taken = strcmp(name, r->entity) == 0 || strncmp(name, "rfm.", 4) == 0;
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    taken |= strcmp(name, own[i]) == 0;
+  for (int k = 0; k < CO_LABEL_KIND_COUNT; k++)
+    taken |= o->labels[k] && strcmp(name, o->labels[k]) == 0;
+  for (int64_t i = 0; i < r->column_count; i++) {
+    const char *colon = strrchr(r->columns[i], ':');
+    const size_t length = colon ? (size_t)(colon - r->columns[i]) : strlen(r->columns[i]);
+    taken |= strlen(name) == length && strncmp(name, r->columns[i], length) == 0;
+  }
+  return taken;
+}
+
+// The table's column `name` as one of the events.
+static co_status add_column(co_items *items, const co_import_events_options *o, const char *table,
+                            const char *name, const char *event_name, bool category,
+                            const co_dictionary *words) {
+  if (items->column_count + o->recipe.column_count + 4 > CO_EVENT_MAX_VALUES)
+    return co_fail(CO_ERR_USAGE, "more than %d columns of events", CO_EVENT_MAX_VALUES - 3);
+  if (!event_name)
+    event_name = is_taken(o, name) ? co_arena_format(items->arena, "%s.%s", table, name) : name;
+  if (!event_name) return CO_ERR_MEMORY;
+  items->columns[items->column_count++] =
+      (co_item_column){.name = name,
+                       .words = words,
+                       .column = {.name = event_name,
+                                  .type = category ? CO_COLUMN_CATEGORY : CO_COLUMN_NUMBER,
+                                  .role = CO_ROLE_INPUT,
+                                  .dtype = category ? CO_I32 : CO_F32}};
+  return CO_OK;
+}
+
+static co_status add_category(co_items *items, const co_import_events_options *o, const char *table,
+                              co_column_survey *c) {
+  const char *const *texts;
+  CO_RETURN_IF_FAILED(co_dictionary_sort(&c->words, &texts));
+  CO_RETURN_IF_FAILED(add_column(items, o, table, c->name, NULL, true, &c->words));
+  co_column *column = &items->columns[items->column_count - 1].column;
+  column->categories = texts;
+  column->category_count = c->words.count;
+  return CO_OK;
+}
+
+static co_status second(const co_items *items, const char *a, const char *b, const char *what) {
+  co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
+                                "'%.200s' and '%.200s': an item has one %s", a, b, what);
+  co_hint("leave it out by --ignore %.100s.%.100s", items->found.joins[0].table.table, b);
+  return status;
+}
+
+static co_status take_column(co_items *items, const co_import_events_options *o, co_survey *survey,
+                             int64_t i) {
+  co_column_survey *c = &survey->columns[i];
+  const char *table = items->found.joins[0].table.table;
+  switch (c->recipe.type) {
+  case CO_RECIPE_IMAGE:
+    if (items->picture_name) return second(items, items->picture_name, c->name, "picture");
+    items->picture_name = c->name;
+    return co_import_plan_column(&items->picture, survey, i, c->name);
+  case CO_RECIPE_TEXT:
+    if (items->description_name) return second(items, items->description_name, c->name, "text");
+    items->description_name = c->name;
+    return CO_OK;
+  case CO_RECIPE_NUMBER:
+    return add_column(items, o, table, c->name, NULL, false, NULL);
+  case CO_RECIPE_BINARY:
+    return c->has_words ? add_category(items, o, table, c)
+                        : add_column(items, o, table, c->name, NULL, false, NULL);
+  case CO_RECIPE_CATEGORY:
+    return add_category(items, o, table, c);
+  default: {
+    co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
+                                  "column '%.200s': events have no %s of their items", c->name,
+                                  co_recipe_type_name(c->recipe.type));
+    co_hint("leave it out by --ignore %.100s.%.100s", table, c->name);
+    return status;
+  }
+  }
+}
+
+static co_status name_columns(const co_items *items, co_event_recipe *recipe) {
+  const char **names = co_arena_alloc(items->arena, (size_t)items->column_count + 1, sizeof *names);
+  if (!names) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < items->column_count; i++) {
+    const co_item_column *c = &items->columns[i];
+    names[i] = co_arena_format(items->arena, "%s:%s", c->name, co_column_type_name(c->column.type));
+    if (!names[i]) return CO_ERR_MEMORY;
+  }
+  recipe->items = items->found.joins[0].table.table;
+  recipe->items_key = items->key;
+  recipe->item_columns = names;
+  recipe->item_column_count = items->column_count;
+  return CO_OK;
+}
+
+co_status co_items_survey(co_items *items, co_context *ctx, co_arena *arena,
+                          const co_import_events_options *o, const co_scan_options *scan,
+                          co_event_recipe *recipe) {
+  *items = (co_items){.ctx = ctx, .arena = arena, .found = *o->joined};
+  co_scan_options begun = *scan;
+  begun.duplicates = CO_DUPLICATES_KEEP;
+  CO_RETURN_IF_FAILED(co_import_joins_begin(&items->joins, ctx, arena, o->joined, &o->items_path,
+                                            &o->items_shown, &begun));
+  items->scan = items->joins.items[0].scan;
+  items->key = o->joined->joins[0].table.key[0];
+  CO_RETURN_IF_FAILED(co_import_joins_survey(&items->joins, &items->found, true));
+  co_survey *survey = &items->joins.items[0].survey;
+  items->scan = survey->scan;
+  memcpy(items->digest, survey->digest, sizeof items->digest);
+  items->columns = co_arena_alloc(arena, (size_t)survey->column_count + 1, sizeof *items->columns);
+  if (!items->columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < survey->column_count; i++)
+    if (survey->columns[i].recipe.role == CO_RECIPE_INPUT &&
+        strcmp(survey->columns[i].name, items->key) != 0)
+      CO_RETURN_IF_FAILED(take_column(items, o, survey, i));
+  return name_columns(items, recipe);
+}
+
+// A model's categories, by their codes.
+static co_status list_words(co_items *items, co_item_column *c, const co_column *known) {
+  CO_RETURN_IF_FAILED(co_dictionary_create(&c->own, items->ctx));
+  c->column.categories = known->categories;
+  c->column.category_count = known->category_count;
+  c->words = &c->own;
+  for (int64_t i = 0; i < known->category_count; i++) {
+    const char *text = known->categories[i];
+    CO_RETURN_IF_FAILED(co_dictionary_add(&c->own, text, strlen(text), 0, NULL));
+    c->own.words[i].code = (int32_t)i;
+  }
+  return CO_OK;
+}
+
+co_status co_items_begin(co_items *items, co_context *ctx, co_arena *arena,
+                         const co_import_events_options *o, const co_scan_options *scan) {
+  const co_event_recipe *r = &o->recipe;
+  *items = (co_items){.ctx = ctx, .arena = arena, .key = r->items_key, .scan = *scan};
+  items->scan.paths = &o->items_path;
+  items->scan.shown = &o->items_shown;
+  items->scan.path_count = 1;
+  items->scan.rows = o->item_rows;
+  items->columns = co_arena_alloc(arena, (size_t)r->item_column_count + 1, sizeof *items->columns);
+  if (!items->columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < r->item_column_count; i++) {
+    const char *text = r->item_columns[i], *colon = strrchr(text, ':');
+    const bool category = colon && strcmp(colon, ":category") == 0;
+    char *name = co_arena_strndup(arena, text, colon ? (size_t)(colon - text) : strlen(text));
+    char *long_name = name ? co_arena_format(arena, "%s.%s", r->items, name) : NULL;
+    if (!long_name) return CO_ERR_MEMORY;
+    const co_column *known = co_schema_find(o->schema, long_name);
+    if (!known && !is_taken(o, name)) known = co_schema_find(o->schema, name);
+    if (!known) continue; // the model does not use it
+    CO_RETURN_IF_FAILED(add_column(items, o, r->items, name, known->name, category, NULL));
+    if (category)
+      CO_RETURN_IF_FAILED(list_words(items, &items->columns[items->column_count - 1], known));
+  }
+  return CO_OK;
+}
+
+void co_items_free(co_items *items) {
+  for (int64_t i = 0; i < items->column_count; i++) {
+    co_dictionary_free(&items->columns[i].own);
+    co_free(items->ctx, items->columns[i].values);
+  }
+  co_import_joins_free(&items->joins);
+  *items = (co_items){0};
+}
+
+// ---- reading -----------------------------------------------------------------------------------
+
+// The reading of the table, for the items of a log.
+typedef struct reading {
+  co_items *items;
+  co_scan *scan;
+  co_dictionary codes; // of items
+  int64_t *row;        // of each, from 1; 0 = not yet
+  int64_t key, picture, description;
+  int64_t *field; // of each column
+} reading;
+
+static co_status find_field(const reading *r, const char *name, int64_t *out) {
+  *out = -1;
+  if (!name) return CO_OK;
+  *out = co_rows_find(co_scan_file(r->scan), name);
+  if (*out >= 0) return CO_OK;
+  return co_fail_at(CO_ERR_DATA, co_scan_shown(&r->items->scan, 0), 0, 0,
+                    "there is no column '%.200s'", name);
+}
+
+static co_status take_number(const reading *r, const co_row_place *place, int64_t field,
+                             const co_cell *cell, float *out) {
+  double value = NAN;
+  if (!co_cell_is_missing(cell) && co_cell_read(cell, &value) != CO_CELL_NUMBER) {
+    co_status status =
+        co_scan_wrong(r->scan, place, field, "'%.*s' is no number of the range of float32",
+                      (int)(cell->length < 40 ? cell->length : 40), cell->text);
+    co_hint("correct the cell, or leave it empty: then it is missing");
+    return status;
+  }
+  *out = (float)value;
+  return CO_OK;
+}
+
+static co_status take_text(const reading *r, const co_cell *cell, const char **out) {
+  if (co_cell_is_missing(cell)) return CO_OK;
+  *out = co_arena_strndup(r->items->arena, cell->text, cell->length);
+  return *out ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_cell cell_at(const co_scan_block *block, const co_row_part *part, int64_t row,
+                       int64_t field) {
+  return co_cell_trim(co_block_cell(block, part, row, field), NULL);
+}
+
+static co_status take_row(reading *r, const co_scan_block *block, const co_row_part *part,
+                          int64_t i) {
+  co_items *items = r->items;
+  const co_row_place *place = &part->places[i];
+  co_cell cell = cell_at(block, part, i, r->key);
+  const co_word *word = co_dictionary_find(&r->codes, cell.text, cell.length);
+  if (!word) return CO_OK; // not in the log
+  const int64_t code = word - r->codes.words;
+  if (r->row[code])
+    return co_scan_wrong(r->scan, place, r->key, "'%.100s' stands in row %" PRId64 " already",
+                         word->text, r->row[code]);
+  r->row[code] = place->row;
+  for (int64_t k = 0; k < items->column_count; k++) {
+    co_item_column *c = &items->columns[k];
+    cell = cell_at(block, part, i, r->field[k]);
+    if (c->words) {
+      const co_word *known =
+          co_cell_is_missing(&cell) ? NULL : co_dictionary_find(c->words, cell.text, cell.length);
+      ((int32_t *)c->values)[code] = known ? known->code : -1;
+    } else {
+      CO_RETURN_IF_FAILED(take_number(r, place, r->field[k], &cell, (float *)c->values + code));
+    }
+  }
+  if (r->picture >= 0) {
+    cell = cell_at(block, part, i, r->picture);
+    CO_RETURN_IF_FAILED(take_text(r, &cell, &items->pictures[code]));
+  }
+  if (r->description < 0) return CO_OK;
+  cell = cell_at(block, part, i, r->description);
+  return take_text(r, &cell, &items->descriptions[code]);
+}
+
+// All is missing at first.
+static co_status make_room(reading *r, const char *const *names, int64_t count) {
+  co_items *items = r->items;
+  const size_t room = (size_t)count + 1;
+  CO_RETURN_IF_FAILED(co_dictionary_create(&r->codes, items->ctx));
+  for (int64_t i = 0; i < count; i++)
+    CO_RETURN_IF_FAILED(co_dictionary_add(&r->codes, names[i], strlen(names[i]), 0, NULL));
+  r->row = co_alloc_zero(items->ctx, room, sizeof *r->row);
+  r->field = co_arena_alloc(items->arena, (size_t)items->column_count + 1, sizeof *r->field);
+  items->pictures = co_arena_alloc(items->arena, room, sizeof *items->pictures);
+  items->descriptions = co_arena_alloc(items->arena, room, sizeof *items->descriptions);
+  if (!r->row || !r->field || !items->pictures || !items->descriptions) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++)
+    items->pictures[i] = items->descriptions[i] = "";
+  for (int64_t k = 0; k < items->column_count; k++) {
+    co_item_column *c = &items->columns[k];
+    if (!(c->values = co_alloc(items->ctx, room * co_dtype_size(c->column.dtype))))
+      return CO_ERR_MEMORY;
+    for (int64_t i = 0; i < count; i++)
+      if (c->words)
+        ((int32_t *)c->values)[i] = -1;
+      else
+        ((float *)c->values)[i] = NAN;
+  }
+  return CO_OK;
+}
+
+static co_status read_rows(reading *r) {
+  co_items *items = r->items;
+  co_scan_block block;
+  CO_RETURN_IF_FAILED(co_scan_open(&r->scan, items->ctx, &items->scan));
+  CO_RETURN_IF_FAILED(find_field(r, items->key, &r->key));
+  CO_RETURN_IF_FAILED(find_field(r, items->picture_name, &r->picture));
+  CO_RETURN_IF_FAILED(find_field(r, items->description_name, &r->description));
+  for (int64_t k = 0; k < items->column_count; k++)
+    CO_RETURN_IF_FAILED(find_field(r, items->columns[k].name, &r->field[k]));
+  for (;;) {
+    CO_RETURN_IF_FAILED(co_scan_next(r->scan, &block));
+    if (!block.count) return CO_OK;
+    for (int64_t k = 0; k < block.part_count; k++)
+      for (int64_t i = 0; i < block.parts[k].count; i++)
+        CO_RETURN_IF_FAILED(take_row(r, &block, &block.parts[k], i));
+  }
+}
+
+static co_status count_unlisted(const reading *r, const char *const *names, int64_t count) {
+  co_items *items = r->items;
+  const char *first = NULL;
+  for (int64_t i = 0; i < count; i++) {
+    if (r->row[i]) continue;
+    if (!first) first = names[i];
+    items->unlisted++;
+  }
+  if (!items->unlisted) return CO_OK;
+  if (items->unlisted == count) {
+    co_status status =
+        co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
+                   "none of the log's %" PRId64 " items is in column '%.200s', not '%.100s'", count,
+                   items->key, first);
+    co_hint("--join FILE:ITEM=KEY, where the items have another name there");
+    return status;
+  }
+  co_log(items->ctx, CO_LOG_WARN, "import",
+         "%" PRId64 " of %" PRId64 " items are not in '%s', such as '%.40s': they lack its columns",
+         items->unlisted, count, co_scan_shown(&items->scan, 0), first);
+  return CO_OK;
+}
+
+co_status co_items_read(co_items *items, const char *const *names, int64_t count) {
+  reading r = {.items = items};
+  co_status status = make_room(&r, names, count);
+  if (status == CO_OK) status = read_rows(&r);
+  if (status == CO_OK) status = count_unlisted(&r, names, count);
+  co_scan_close(r.scan);
+  co_dictionary_free(&r.codes);
+  co_free(items->ctx, r.row);
+  return status;
+}
+
+// ---- writing -----------------------------------------------------------------------------------
+
+static co_status write_pictures(co_items *items, co_dataset_writer *writer, const char *table,
+                                const char *column, int64_t count) {
+  const co_image_cells *cells = &items->picture.images;
+  const int64_t bytes = co_image_recipe_bytes(&cells->recipe);
+  int64_t id, most = IMAGES_BYTES / bytes + 1;
+  CO_RETURN_IF_FAILED(co_dataset_writer_open_pictures(writer, table, column,
+                                                      &items->picture.column.shape, count, &id));
+  if (most > count) most = count;
+  uint8_t *rows = co_alloc(items->ctx, (size_t)(most * bytes));
+  co_status status = rows ? CO_OK : CO_ERR_MEMORY;
+  for (int64_t at = 0, some; status == CO_OK && at < count; at += some) {
+    some = count - at < most ? count - at : most;
+    status = co_image_cells_decode(cells, items->ctx, items->pictures + at, some, rows);
+    if (status == CO_OK) status = co_dataset_writer_append(writer, id, some, rows);
+  }
+  co_free(items->ctx, rows);
+  return status;
+}
+
+static void print_cell(co_text *out, const char *text, bool last) {
+  co_text_append(out, "\"", 1);
+  for (; *text; text++)
+    co_text_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
+  co_text_append(out, last ? "\"\n" : "\",", 2);
+}
+
+static void print_value(co_text *out, const co_item_column *c, int64_t code, bool last) {
+  char number[48] = "";
+  const float value = c->words ? 0 : ((const float *)c->values)[code];
+  const int32_t class_ = c->words ? ((const int32_t *)c->values)[code] : -1;
+  if (!c->words && !isnan(value)) (void)snprintf(number, sizeof number, "%.9g", (double)value);
+  print_cell(out, class_ < 0 ? number : c->column.categories[class_], last);
+}
+
+// As CSV, names first.
+static co_status carry(const co_items *items, co_dataset_writer *writer, const char *const *names,
+                       int64_t count) {
+  const int64_t last = items->column_count - 1;
+  co_text text;
+  co_text_init(&text, items->ctx);
+  print_cell(&text, items->key, false);
+  for (int64_t k = 0; k <= last; k++)
+    print_cell(&text, items->columns[k].name, k == last);
+  for (int64_t i = 0; i < count; i++) {
+    print_cell(&text, names[i], false);
+    for (int64_t k = 0; k <= last; k++)
+      print_value(&text, &items->columns[k], i, k == last);
+  }
+  co_status status = text.status;
+  if (status == CO_OK && text.length > CO_JOINED_MOST_CARRIED) {
+    status = co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
+                        "the items have %zu MiB of columns; a model takes %d along",
+                        text.length >> 20, CO_JOINED_MOST_CARRIED >> 20);
+    co_hint("leave columns out by --ignore %.100s.COL", items->found.joins[0].table.table);
+  }
+  if (status == CO_OK)
+    status = co_dataset_writer_carried(writer, items->found.joins[0].table.table, text.data);
+  co_text_free(&text);
+  return status;
+}
+
+co_status co_items_write(co_items *items, co_dataset_writer *writer, const char *table,
+                         const char *column, const char *const *names, int64_t count) {
+  if (items->picture_name) CO_RETURN_IF_FAILED(write_pictures(items, writer, table, column, count));
+  if (items->description_name)
+    CO_RETURN_IF_FAILED(
+        co_dataset_writer_descriptions(writer, table, column, items->descriptions, count));
+  return items->column_count ? carry(items, writer, names, count) : CO_OK;
+}

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: items.sh COHORT CHECK_JSON MAKE_IMAGES. A log whose items have a table of their own, with numbers,
+# categories, pictures and texts, from the raw files to scores; and what is wrong with it.
+set -u
+cohort=$1
+check_json=$2
+make_images=$3
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+mkdir vertical horizontal
+"$make_images" vertical 3 8 8
+"$make_images" horizontal 3 8 8
+cat >items.csv <<'END'
+sku,kind,price,photo,about
+i0,shoe,10,vertical/000.png,a cheap plain thing
+i1,shirt,,vertical/001.png,a dear shiny thing
+i2,shoe,12.5,vertical/002.png,a cheap red thing
+i3,shirt,20,horizontal/000.png,a dear plain thing
+i4,hat,7,horizontal/001.png,
+i5,hat,30,,a dear blue thing
+unsold,coat,99,horizontal/002.png,nobody has it
+END
+# Who bought what stands upright comes back.
+awk 'BEGIN {
+  print "who,when,what"
+  for (c = 0; c < 90; c++) {
+    for (k = 0; k <= c % 4; k++) printf "c%d,2024-01-%02d,i%d\n", c, 1 + k * 5 + c % 3, (c * 3 + k * 5) % 7
+    if ((c * 3 + (c % 4) * 5) % 7 < 3) printf "c%d,2024-02-10,i1\n", c
+  }
+  print "c0,2024-03-30,i0"
+}' >log.csv
+log=(--events log.csv --entity who --time when --cutoff 2024-02-01 --label-window 30d --label back)
+joined=(--item what --join items.csv:what=sku --type items.photo=image --type items.about=text)
+expect 0 import -O d.h5 "${log[@]}" "${joined[@]}" --json
+json ok=true items=7 unlisted_items=1
+grep -q "1 of 7 items are not in 'items.csv', such as 'i6'" err || fail 'no word of an item without a row'
+grep -q 'have no image; they get a white one' err || fail 'no word of an item without a picture'
+expect 0 import -O d.h5 "${log[@]}" "${joined[@]}"
+grep -q 'up to date' out || fail 'an equal import is not up to date'
+expect 0 inspect d.h5
+grep -q '7 classes of events, with pictures (8, 8, 3), with texts' out || fail 'what items have is not told'
+
+cat >c.yaml <<'END'
+input_features:
+  - {name: item}
+  - {select: price}
+  - {select: kind}
+  - name: photo
+    column: item
+    type: event_image
+    encoder: {type: stacked_cnn, filters: [4], output_size: 4, dropout: 0.1}
+  - {name: about, column: item, type: event_text, preprocessing: {buckets: 16}, encoder: {type: mlp, sizes: [4]}}
+event_encoder: {type: bag, pooling: mean}
+trainer: {max_epochs: 2, batch_size: 32}
+baselines: none
+END
+# Tables that are made in a step are read once they are there.
+expect 0 plan -c c.yaml --dataset d.h5
+grep 'item/embedding  *embedding ' out | grep -qv ' 2 tables' && fail "pictures are read before they are there"
+grep -q 'photo/conv2d .*N\*T0, 8, 8, 4' out || fail 'pictures are no rows of the encoder'
+expect 0 train -c c.yaml --dataset d.h5 --run-dir m --seed 3
+expect 0 verify resume -c c.yaml --dataset d.h5 --kills 1
+# The model has what it needs of the items; a table that is given counts.
+expect 0 predict -m m --dataset d.h5 -O d.csv
+expect 0 predict -m m --source events=log.csv --as-of 2024-02-01 -O l.csv
+cmp -s d.csv l.csv || fail 'the log scores otherwise than the dataset'
+sed 's/^i0,shoe,10/i0,hat,95/' items.csv >dearer.csv
+expect 0 predict -m m --source events=log.csv --source items=dearer.csv --as-of 2024-02-01 -O other.csv
+cmp -s l.csv other.csv && fail 'the table given does not count'
+refused 2 'only events=FILE' -- predict -m m --source events=log.csv --source goods=items.csv --as-of 2024-02-01 -O x.csv
+expect 0 explain -m m --dataset d.h5 --split test
+# Without customers who alone had an item, without what it looks like.
+expect 0 data erase d.h5 --key c0
+expect 0 train -c c.yaml --dataset d.h5 --run-dir erased --seed 3 --set trainer.max_epochs=1
+
+again=(import -O x.h5 "${log[@]}")
+expect 0 import -O plain.h5 "${log[@]}" --item what
+for type in image text; do
+  refused 3 "the classes of column 'item' have no" -- train --dataset plain.h5 --run-dir x \
+    -c <(echo "{input_features: [{name: a, column: item, type: event_$type}]}")
+done
+refused 3 "'photo' cannot be reconstructed" -- train --dataset d.h5 --run-dir x -c c.yaml \
+  -c <(echo '{output_features: [{name: r, type: reconstruction, of: all}]}')
+refused 2 'events take one table, that of their items' -- "${again[@]}" --join items.csv:what=sku
+refused 2 'events take one table, that of their items' -- "${again[@]}" --item what --type what=text
+sed 's/^i2,shoe,12.5/i2,shoe,cheap/' items.csv >wrong.csv
+refused 4 "wrong.csv:4: row 3, column 'price'" -- "${again[@]}" --item what --join wrong.csv:what=sku --type wrong.price=number
+(cat items.csv && echo i2,shoe,1,,) >wrong.csv
+refused 4 'wrong.csv:9' -- "${again[@]}" --item what --join wrong.csv:what=sku
+refused 4 "there is no column 'nothing'" -- "${again[@]}" --item what --join items.csv:what=nothing
+sed 's/^i/j/' items.csv >wrong.csv
+refused 4 "none of the log's 7 items" -- "${again[@]}" --item what --join wrong.csv:what=sku
+: >vertical/001.png
+refused 4 'vertical/001.png' -- "${again[@]}" "${joined[@]}"
+refused 4 "an item has one text" -- "${again[@]}" --item what --join items.csv:what=sku --type items.about=text --type items.photo=text
+exit $failed
