@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 6: the element type policy. Graphs write f32 for "real".
+// Pass 7: the element type policy. Graphs write f32 for "real".
 //
 // The double policy makes it f64. Under the bf16 policy activations and their gradients are bf16,
 // and what reads a parameter as data (DENSE, CONV2D) reads its bf16 copy in the store, the mirror.
@@ -170,7 +170,7 @@ static co_status choose_gradient(narrowing *n, const co_plan_op *op, int output)
     co_op_choice choice;
     bool offered;
     gradient->info.desc.dtype = CO_BF16;
-    CO_RETURN_IF_FAILED(co_plan_ask(n->plan, op, &offered, &choice));
+    CO_RETURN_IF_FAILED(co_plan_offers(n->plan, op, &offered, &choice));
     entry->narrow = offered && choice.narrow >> output & 1;
   }
   gradient->info.desc.dtype = entry->narrow ? CO_BF16 : CO_F32;
