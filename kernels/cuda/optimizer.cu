@@ -49,7 +49,7 @@ __device__ __forceinline__ void write(T *to, const Quad &q, const Four &four) {
 }
 
 // Gradients of a flat block: of its first elements f32, of those from `split` on in bf16. No quad has
-// both.
+// both. Kernels are given the members one by one: the doubles see pointers among arguments only.
 struct Gradients {
   const float *wide;
   const bf16 *narrow; // nullptr if there are none
@@ -111,9 +111,11 @@ struct Gate {
 };
 
 // `before`: what is added to the sum, or NULL.
-__global__ void gradient_norm(double *sum, double *partials, Gradients g,
-                              const co_segment *segments, int64_t count, int64_t elements,
-                              bool accumulate, const double *before, Gate gate, unsigned *ticket) {
+__global__ void gradient_norm(double *sum, double *partials, const float *wide, const bf16 *narrow,
+                              int64_t split, const co_segment *segments, int64_t count,
+                              int64_t elements, bool accumulate, const double *before, Gate gate,
+                              unsigned *ticket) {
+  const Gradients g = {wide, narrow, split};
   double squares = 0;
   for_each_listed(segments, count, elements, [&](const Quad &q, const co_segment &) {
     Four four = g.at(q);
@@ -131,21 +133,22 @@ __global__ void gradient_norm(double *sum, double *partials, Gradients g,
 struct Update {
   float *w, *m, *v;
   bf16 *mirror; // nullptr if there is none
-  Gradients g;
   const co_segment *segments;
   int64_t count, elements;
   const co_step *step;
   const double *gate;
 };
 
-__global__ void sgd(Update u, float limit, float weight_decay, float momentum, bool nesterov) {
+__global__ void sgd(Update u, const float *wide, const bf16 *narrow, int64_t split, float limit,
+                    float weight_decay, float momentum, bool nesterov) {
   if (u.gate[0] == 0) return;
+  const Gradients gradients = {wide, narrow, split};
   float clip = static_cast<float>(u.gate[1]);
   double learning_rate = u.step->learning_rate;
   for_each_listed(u.segments, u.count, u.elements, [&](const Quad &q, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float l2 = weight_decay * static_cast<float>(segment.decay);
-    Four w = read(u.w, q), g = u.g.at(q), m = {};
+    Four w = read(u.w, q), g = gradients.at(q), m = {};
     if (u.m) m = read(u.m, q);
 #pragma unroll
     for (int k = 0; k < 4; k++) {
@@ -162,8 +165,10 @@ __global__ void sgd(Update u, float limit, float weight_decay, float momentum, b
   });
 }
 
-__global__ void adam(Update u, float limit, float weight_decay, AdamFactors f) {
+__global__ void adam(Update u, const float *wide, const bf16 *narrow, int64_t split, float limit,
+                     float weight_decay, AdamFactors f) {
   if (u.gate[0] == 0) return;
+  const Gradients gradients = {wide, narrow, split};
   float clip = static_cast<float>(u.gate[1]);
   AdamCorrection correction = {static_cast<float>(u.step->bias_correction1),
                                static_cast<float>(u.step->bias_correction2)};
@@ -171,7 +176,7 @@ __global__ void adam(Update u, float limit, float weight_decay, AdamFactors f) {
   for_each_listed(u.segments, u.count, u.elements, [&](const Quad &q, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float decay = weight_decay * static_cast<float>(segment.decay);
-    Four w = read(u.w, q), g = u.g.at(q), m = read(u.m, q), v = read(u.v, q);
+    Four w = read(u.w, q), g = gradients.at(q), m = read(u.m, q), v = read(u.v, q);
 #pragma unroll
     for (int k = 0; k < 4; k++)
       adam_element(f, correction, rate, decay, clipped(clip, limit, g.x[k]), &w.x[k], &m.x[k],
@@ -200,14 +205,16 @@ struct RmspropFactors {
   float limit, weight_decay, momentum, kept, added, epsilon;
 };
 
-__global__ void rmsprop(Update u, RmspropFactors f) {
+__global__ void rmsprop(Update u, const float *wide, const bf16 *narrow, int64_t split,
+                        RmspropFactors f) {
   if (u.gate[0] == 0) return;
+  const Gradients gradients = {wide, narrow, split};
   float clip = static_cast<float>(u.gate[1]);
   double learning_rate = u.step->learning_rate;
   for_each_listed(u.segments, u.count, u.elements, [&](const Quad &q, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float l2 = f.weight_decay * static_cast<float>(segment.decay);
-    Four w = read(u.w, q), g = u.g.at(q), v = read(u.v, q), m = {};
+    Four w = read(u.w, q), g = gradients.at(q), v = read(u.v, q), m = {};
     if (u.m) m = read(u.m, q);
 #pragma unroll
     for (int k = 0; k < 4; k++) {
@@ -253,11 +260,11 @@ extern "C" cudaError_t co_cuda_gradient_norm(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t elements = co::norm_elements(desc);
   unsigned blocks = co::range_blocks(elements, co::norm_blocks);
+  co::Gradients g = co::gradients_of(call, CO_GRADIENT_NORM_g, CO_GRADIENT_NORM_narrow);
   co::Gate gate = {static_cast<double *>(call->out[CO_GRADIENT_NORM_gate]), desc->attr.clip_norm};
   CO_LAUNCH(co::gradient_norm, blocks, co::block_threads, 0, call->stream,
             static_cast<double *>(call->out[CO_GRADIENT_NORM_sum]),
-            static_cast<double *>(call->workspace),
-            co::gradients_of(call, CO_GRADIENT_NORM_g, CO_GRADIENT_NORM_narrow),
+            static_cast<double *>(call->workspace), g.wide, g.narrow, g.split,
             static_cast<const co_segment *>(call->in[CO_GRADIENT_NORM_segments]),
             co::segment_count(desc, CO_GRADIENT_NORM_segments), elements,
             co_cuda_accumulates(desc, CO_GRADIENT_NORM_sum),
@@ -269,19 +276,20 @@ extern "C" cudaError_t co_cuda_sgd(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   const co_op_attr *attr = &desc->attr;
   int64_t elements = desc->in[CO_SGD_w].shape.dim[0];
+  co::Gradients g = co::gradients_of(call, CO_SGD_g, CO_SGD_narrow);
   co::Update u = {static_cast<float *>(call->out[CO_SGD_new_w]),
                   static_cast<float *>(call->out[CO_SGD_new_m]),
                   nullptr,
                   static_cast<co::bf16 *>(call->out[CO_SGD_mirror]),
-                  co::gradients_of(call, CO_SGD_g, CO_SGD_narrow),
                   static_cast<const co_segment *>(call->in[CO_SGD_segments]),
                   co::segment_count(desc, CO_SGD_segments),
                   elements,
                   static_cast<const co_step *>(call->in[CO_SGD_step]),
                   static_cast<const double *>(call->in[CO_SGD_gate])};
   CO_LAUNCH(co::sgd, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
-            call->stream, u, co::limit_of(attr), static_cast<float>(attr->weight_decay),
-            static_cast<float>(attr->momentum), attr->nesterov != 0);
+            call->stream, u, g.wide, g.narrow, g.split, co::limit_of(attr),
+            static_cast<float>(attr->weight_decay), static_cast<float>(attr->momentum),
+            attr->nesterov != 0);
   return cudaGetLastError();
 }
 
@@ -302,19 +310,19 @@ extern "C" cudaError_t co_cuda_adam(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   const co_op_attr *attr = &desc->attr;
   int64_t elements = desc->in[CO_ADAM_w].shape.dim[0];
+  co::Gradients g = co::gradients_of(call, CO_ADAM_g, CO_ADAM_narrow);
   co::Update u = {static_cast<float *>(call->out[CO_ADAM_new_w]),
                   static_cast<float *>(call->out[CO_ADAM_new_m]),
                   static_cast<float *>(call->out[CO_ADAM_new_v]),
                   static_cast<co::bf16 *>(call->out[CO_ADAM_mirror]),
-                  co::gradients_of(call, CO_ADAM_g, CO_ADAM_narrow),
                   static_cast<const co_segment *>(call->in[CO_ADAM_segments]),
                   co::segment_count(desc, CO_ADAM_segments),
                   elements,
                   static_cast<const co_step *>(call->in[CO_ADAM_step]),
                   static_cast<const double *>(call->in[CO_ADAM_gate])};
   CO_LAUNCH(co::adam, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
-            call->stream, u, co::limit_of(attr), static_cast<float>(attr->weight_decay),
-            co::adam_factors(attr));
+            call->stream, u, g.wide, g.narrow, g.split, co::limit_of(attr),
+            static_cast<float>(attr->weight_decay), co::adam_factors(attr));
   return cudaGetLastError();
 }
 
@@ -322,11 +330,11 @@ extern "C" cudaError_t co_cuda_rmsprop(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   const co_op_attr *attr = &desc->attr;
   int64_t elements = desc->in[0].shape.dim[0];
+  co::Gradients g = co::gradients_of(call, CO_RMSPROP_g, CO_RMSPROP_narrow);
   co::Update u = {static_cast<float *>(call->out[CO_RMSPROP_new_w]),
                   static_cast<float *>(call->out[CO_RMSPROP_new_m]),
                   static_cast<float *>(call->out[CO_RMSPROP_new_v]),
                   static_cast<co::bf16 *>(call->out[CO_RMSPROP_mirror]),
-                  co::gradients_of(call, CO_RMSPROP_g, CO_RMSPROP_narrow),
                   static_cast<const co_segment *>(call->in[CO_RMSPROP_segments]),
                   co::segment_count(desc, CO_RMSPROP_segments),
                   elements,
@@ -339,6 +347,6 @@ extern "C" cudaError_t co_cuda_rmsprop(const co_cuda_call *call) {
                           static_cast<float>(attr->added),
                           static_cast<float>(attr->epsilon)};
   CO_LAUNCH(co::rmsprop, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
-            call->stream, u, f);
+            call->stream, u, g.wide, g.narrow, g.split, f);
   return cudaGetLastError();
 }
