@@ -274,11 +274,30 @@ static void need_operands(const rn_call *call, bool states, cudnnTensorDescripto
                weight_bytes);
 }
 
+static void claim_operands(rn_call *call) {
+  struct cudnnRNNStruct *cell = &call->cell;
+  const struct cudnnRNNDataStruct x = {.T = call->T, .N = call->N};
+  const rn_layout at = rn_layout_of(cell, &x);
+  const size_t of_x = sizeof(float) * (size_t)(call->T * call->N * cell->I),
+               of_y = sizeof(float) * (size_t)(call->T * call->N * cell->U),
+               weights = sizeof(float) * at.weights;
+  co_double_claim(call->x, of_x, false);
+  co_double_claim(call->y_in, of_y, false);
+  co_double_claim(call->dy, of_y, false);
+  co_double_claim(call->weights, weights, false);
+  co_double_claim(call->y, of_y, true);
+  co_double_claim(call->dx, of_x, true);
+  co_double_claim(call->dweights, weights, true);
+  co_double_claim(call->workspace, call->workspace_bytes, true);
+  if (call->kind != RN_INFER) co_double_claim(call->reserve, sizeof(float) * at.reserve, true);
+}
+
 static cudnnStatus_t submit(cudnnHandle_t handle, rn_call *call, const char *what) {
   if (co_double_state() != cudaSuccess) {
     free(call);
     return dn_fail(CUDNN_STATUS_EXECUTION_FAILED, "the device is lost");
   }
+  claim_operands(call);
   cudaError_t error =
       co_double_submit(handle->stream, CO_DOUBLE_KERNEL, what, rn_run, NULL, free, call);
   return error == cudaSuccess ? CUDNN_STATUS_SUCCESS
