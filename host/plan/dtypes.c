@@ -171,7 +171,11 @@ static co_status choose_gradient(narrowing *n, const co_plan_op *op, int output)
     bool offered;
     gradient->info.desc.dtype = CO_BF16;
     CO_RETURN_IF_FAILED(co_plan_offers(n->plan, op, &offered, &choice));
-    entry->narrow = offered && choice.narrow >> output & 1;
+    const bool narrow = offered && choice.narrow >> output & 1;
+    if (n->store->allocated && narrow != entry->narrow)
+      return co_fail(CO_ERR_INTERNAL, "the store has the gradient of '%s' in %s", entry->info.name,
+                     entry->narrow ? "bf16" : "f32");
+    entry->narrow = narrow;
   }
   gradient->info.desc.dtype = entry->narrow ? CO_BF16 : CO_F32;
   return CO_OK;

@@ -338,6 +338,9 @@ co_status co_store_read(co_store *store, int64_t entry, co_block block, void *va
 }
 
 co_status co_store_write(co_store *store, int64_t entry, co_block block, const void *values) {
+  if (is_narrow(&store->entries[entry], block))
+    return co_fail(CO_ERR_INTERNAL, "the gradient of '%s' is in bf16: only steps write it",
+                   store->entries[entry].info.name);
   store->version++;
   return transfer(store, entry, block, (void *)(uintptr_t)values, true);
 }
