@@ -54,7 +54,7 @@ expect 0 predict -m l --source events=log.csv --as-of 2011-06-01 --population po
 [ "$(grep '^20,' p.csv)" = "$(grep '^20,' l.csv)" ] || fail "scores depend on the population"
 refused 2 'needs --as-of' -- predict -m l --source events=log.csv -O x.csv
 refused 2 'goes with --source' -- predict -m l --dataset d.h5 --as-of 2011-06-01 -O x.csv
-refused 2 'only events=FILE' -- predict -m l --source customers=log.csv --as-of 2011-06-01 -O x.csv
+refused 2 'the model reads events=FILE, no other' -- predict -m l --source customers=log.csv --as-of 2011-06-01 -O x.csv
 printf 'Kunde\n3\n' >kunden.csv
 refused 4 "there is no column 'Customer'" -- predict -m l --source events=log.csv --as-of 2011-06-01 \
   --population kunden.csv -O x.csv
