@@ -264,6 +264,10 @@
     (loss, sum, dx, (hits)), "", "", .types = "target:i32 step:u8 sum:f64 hits:f64",               \
     .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx hits",                               \
     .why = "needs whole rows; makes loss and gradient")                                            \
+  X(LINEAR_CROSS_ENTROPY, linear_cross_entropy, (x, w, (b), target, weight, step),                 \
+    (loss, sum, (dx), (dw), (db), (hits)), "", "",                                                 \
+    .types = "target:i32 step:u8 sum:f64 hits:f64", .accumulate = "sum dx dw db hits",             \
+    .flops = "x*w x*w dx*w x*dw")                                                                  \
   X(POINTWISE_LOSS, pointwise_loss, (x, target, weight, step), (loss, sum, dx), "", "",            \
     .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",        \
     .why = "needs whole rows; makes loss and gradient")                                            \
@@ -525,6 +529,14 @@
 //                is what CATEGORICAL_HITS gives for the same x, target and weight. With
 //                label_smoothing e, the target's distribution is (1 - e) onehot + e / K (Szegedy et al.
 //                2016): loss = (1 - e) (-log softmax(x)[target]) + e mean_k(-log softmax(x)[k]).
+// LINEAR_CROSS_ENTROPY  x (N, D), w (D, V) as of DENSE, with attr.transposed (V, D), b (V): what
+//                SOFTMAX_CROSS_ENTROPY gives for the logits x w + b, and the gradients of x, w and b.
+//                The logits are never held as a whole: implementations go through tiles of classes
+//                twice, first for the largest logit and the sum of exponentials of each row (Milakov &
+//                Gimelshein 2018, "Online normalizer calculation for softmax"), then for gradients,
+//                with the logits computed anew, as ATTENTION's backward does. attr.output and
+//                attr.label_smoothing as there. Not from layers: the planner puts it in the place of
+//                the products and the loss where logits would be large.
 // POINTWISE_LOSS  x (N, …), target (N, …), weight real (N): loss (N) = mean over the row of l(x, t);
 //                sum f64 (1) = sum_n weight loss; dx = weight inv_norm l'(x, t) / row size. Rows of
 //                weight 0: loss 0, dx 0, even where the target is NaN. The target may have one number

@@ -64,7 +64,8 @@ static co_status need_unit(co_program *program, co_phase *p, const co_shape_clas
                              .add_gradients = add,
                              .groups = p->options.groups,
                              .losses = p->options.losses,
-                             .no_fusion = program->options.no_fusion};
+                             .no_fusion = program->options.no_fusion,
+                             .logit_bytes = program->options.logit_bytes};
   return plan_unit(program, program->graph, item, &options);
 }
 

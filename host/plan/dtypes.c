@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 6: the element type policy. Graphs write f32 for "real".
+// Pass 7: the element type policy. Graphs write f32 for "real".
 //
 // The double policy makes it f64. Under the bf16 policy activations and their gradients are bf16,
 // and what reads a parameter as data (DENSE, CONV2D) reads its bf16 copy in the store, the mirror.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 9: sizes become exact and the backend creates its primitives.
+// Pass 10: sizes become exact and the backend creates its primitives.
 #include "host/plan/pass.h"
 
 co_status co_pass_prepare(co_plan *plan) {

@@ -206,6 +206,31 @@ static void test_pointwise_losses(void **state) {
   near_to(dx[0], 0.5 - 0.1);
   near_to(dx[1], 0.25 - 0.8);
   near_to(dx[2], 0.25 - 0.1);
+
+  // The same logits as a product, of either form, with biases.
+  for (int transposed = 0; transposed < 2; transposed++) {
+    co_op_desc linear = {.op = CO_OP_LINEAR_CROSS_ENTROPY, .has_out = 60};
+    linear.attr.label_smoothing = 0.3;
+    linear.attr.transposed = transposed;
+    double one = 2, w[3] = {log(2) / 2, 1, 0}, b[3] = {0, -2, 0}, slope, dw[3], db[3], hits[2];
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_x, CO_F64,
+            co_shape_make(2, (int64_t)1, (int64_t)1));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_w, CO_F64,
+            co_shape_make(2, (int64_t)(transposed ? 3 : 1), (int64_t)(transposed ? 1 : 3)));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_b, CO_F64, vector(3));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_target, CO_I32, vector(1));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_weight, CO_F64, vector(1));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_step, CO_U8, vector((int64_t)sizeof step));
+    run(&linear, (void *[CO_OP_MAX_OPERANDS]){&one, w, b, &target, &weight, &step},
+        (void *[CO_OP_MAX_OPERANDS]){&loss, &sum, &slope, dw, db, hits});
+    near_to(loss, 0.1 * log(2) + 0.9 * log(4));
+    near_to(sum, loss);
+    near_to(slope, (0.5 - 0.1) * w[0] + (0.25 - 0.8) * w[1]);
+    near_to(dw[1], 2 * (0.25 - 0.8));
+    near_to(db[2], 0.25 - 0.1);
+    near_to(hits[0], 0);
+    near_to(hits[1], 1);
+  }
 }
 
 static void test_sgd(void **state) {
