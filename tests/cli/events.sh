@@ -211,6 +211,7 @@ done
 [ "$(tail -2 steps_log.csv | head -1 | sed 's/.*,//')" = "$(tail -1 steps_short.csv | sed 's/.*,//')" ] ||
   fail 'the score before the last event'
 expect 0 explain -m blend --dataset n.h5 --row 5 --events 2
+grep -q 'and those before' out || fail "no events before: $(cat out)"
 grep -q '^ *[0-9]*  2011-.*: item item [0-5], dt .*[+-]0\.' out || fail "events as text: $(cat out)"
 expect 0 "${steps[@]}" --dataset n.h5 --rows 2 -O steps.jsonl
 refused 2 '-O x.html: a page is of images' -- "${steps[@]}" --dataset n.h5 -O x.html
