@@ -401,6 +401,51 @@ static void test_wild_index(void **state) {
   cohort_context_free(context);
 }
 
+// ---- made files --------------------------------------------------------------------------------
+
+// made.h5: a config, and `count` weights of three numbers, all 1, of a layer "a".
+static void make_file(co_context *ctx, const char *version, const char *config, int count) {
+  static const char *const names[] = {"0", "1", "2", "3"};
+  static const float ones[] = {1, 1, 1};
+  const co_shape shape = co_shape_make(1, (int64_t)3);
+  char path[32];
+  co_h5 *file;
+  OK(co_h5_create(&file, ctx, "made.h5"));
+  OK(co_h5_set_string(file, "/", "model_config", config));
+  OK(co_h5_set_string(file, "/", "keras_version", version));
+  OK(co_h5_make_group(file, "/model_weights/a"));
+  OK(co_h5_set_strings(file, "/model_weights/a", "weight_names", names, count));
+  for (int i = 0; i < count; i++) {
+    snprintf(path, sizeof path, "/model_weights/a/%d", i);
+    OK(co_h5_write(file, path, CO_F32, &shape, ones, NULL, false));
+  }
+  OK(co_h5_close(file));
+}
+
+#define SEQUENTIAL(layers) "{\"class_name\": \"Sequential\", \"config\": [" layers "]}"
+#define LAYER(class_, config) "{\"class_name\": \"" class_ "\", \"config\": {" config "}}"
+#define OVER(shape) "\"batch_input_shape\": [null, " shape "]"
+#define EACH(inner) LAYER("TimeDistributed", "\"name\": \"a\", " OVER("4, 3") ", \"layer\": " inner)
+
+static void test_refusals(void **state) {
+  static const struct {
+    const char *version, *config, *message;
+  } cases[] = {
+      {"2.3.1", SEQUENTIAL(EACH(LAYER("Dense Activation", ""))),
+       "there is none around a Dense Activation"},
+  };
+  cohort_context *context;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    make_file(context->ctx, cases[i].version, cases[i].config, 0);
+    assert_int_equal(convert(context, "made.h5"), CO_ERR_MODEL);
+    if (!strstr(co_error_last()->message, cases[i].message))
+      fail_msg("%s instead of: %s", co_error_last()->message, cases[i].message);
+  }
+  cohort_context_free(context);
+}
+
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--table") == 0) {
     cohort_context *context;
@@ -416,6 +461,7 @@ int main(int argc, char **argv) {
     return leave_folder(&state) || !there;
   }
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_fixtures), TRAINING_TEST(test_wild_index),
+                                     TRAINING_TEST(test_refusals),
                                      TRAINING_TEST(test_shared_files)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -429,26 +429,37 @@ static co_status multiply(keras_network *net, keras_layer *layer, const keras_ca
 
 static keras_mapper *find_mapper(const char *class_);
 
+static bool works_along_last(const char *class_) {
+  static const char *const classes[] = {"Dense",
+                                        "Activation",
+                                        "ReLU",
+                                        "LeakyReLU",
+                                        "ELU",
+                                        "Dropout",
+                                        "LayerNormalization",
+                                        "BatchNormalization",
+                                        NULL};
+  for (const char *const *at = classes; *at; at++)
+    if (strcmp(*at, class_) == 0) return true;
+  return false;
+}
+
 // What works along the last dimension does the same to each event.
 static co_status time_distributed(keras_network *net, keras_layer *layer, const keras_call *call,
                                   int64_t *out) {
-  static const char classes[] =
-      " Dense Activation ReLU LeakyReLU ELU Dropout LayerNormalization BatchNormalization ";
   const co_node *node = keras_option(layer, "layer", NULL);
   keras_layer inner;
   if (!node || node->kind != CO_NODE_MAP) return keras_refuse(layer, "it wraps no layer");
   CO_RETURN_IF_FAILED(keras_layer_init(&inner, layer->file, node));
-  const char *word = co_arena_format(net->arena, " %s ", inner.class_);
-  if (!word) return CO_ERR_MEMORY;
-  if (!strstr(classes, word))
-    return keras_refuse(layer, "there is none around a %.60s", inner.class_);
+  keras_mapper *map = works_along_last(inner.class_) ? find_mapper(inner.class_) : NULL;
+  if (!map) return keras_refuse(layer, "there is none around a %.60s", inner.class_);
   CO_RETURN_IF_FAILED(keras_rest(layer));
   keras_layer both = *layer;
   both.class_ = inner.class_;
   both.config = inner.config;
   both.used = inner.used;
   both.trainable = layer->trainable && inner.trainable;
-  CO_RETURN_IF_FAILED(find_mapper(both.class_)(net, &both, call, out));
+  CO_RETURN_IF_FAILED(map(net, &both, call, out));
   layer->taken = both.taken;
   layer->array_count = both.array_count;
   layer->statistics = both.statistics;
