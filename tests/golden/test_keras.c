@@ -433,6 +433,8 @@ static void test_refusals(void **state) {
   } cases[] = {
       {"2.3.1", SEQUENTIAL(EACH(LAYER("Dense Activation", ""))),
        "there is none around a Dense Activation"},
+      {"2.3.1", SEQUENTIAL(EACH(LAYER("LayerNormalization", "\"axis\": [2]"))),
+       "there is no axis but the last: 2"},
   };
   cohort_context *context;
   (void)state;
@@ -443,6 +445,20 @@ static void test_refusals(void **state) {
     if (!strstr(co_error_last()->message, cases[i].message))
       fail_msg("%s instead of: %s", co_error_last()->message, cases[i].message);
   }
+  cohort_context_free(context);
+}
+
+// Keras 2 stores the axis of one event: of (N, 3) it is 1.
+static void test_wrapped_axis(void **state) {
+  cohort_context *context;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  make_file(context->ctx, "2.3.1", SEQUENTIAL(EACH(LAYER("BatchNormalization", "\"axis\": [1]"))),
+            4);
+  if (convert(context, "made.h5") != CO_OK) fail_msg("%s", co_error_last()->message);
+  make_file(context->ctx, "2.3.1", SEQUENTIAL(EACH(LAYER("LayerNormalization", "\"axis\": [1]"))),
+            2);
+  if (convert(context, "made.h5") != CO_OK) fail_msg("%s", co_error_last()->message);
   cohort_context_free(context);
 }
 
@@ -461,7 +477,7 @@ int main(int argc, char **argv) {
     return leave_folder(&state) || !there;
   }
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_fixtures), TRAINING_TEST(test_wild_index),
-                                     TRAINING_TEST(test_refusals),
+                                     TRAINING_TEST(test_refusals), TRAINING_TEST(test_wrapped_axis),
                                      TRAINING_TEST(test_shared_files)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

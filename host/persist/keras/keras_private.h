@@ -46,6 +46,7 @@ typedef struct keras_layer {
   int64_t array_count, taken;
   int64_t call; // how often it was called before
   bool trainable;
+  bool each;          // a TimeDistributed gives it one event at a time: Keras' axes leave them out
   bool trial;         // its weights are counted: those that it takes are zeros
   int64_t statistics; // of its weights, the last: no optimizer's
 } keras_layer;

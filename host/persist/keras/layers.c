@@ -146,10 +146,10 @@ static co_status rescaling(keras_network *net, keras_layer *layer, const keras_c
 // That it goes along the last dimension: -1, or its number, the batch included; one alone.
 static co_status need_last_axis(const keras_network *net, keras_layer *layer, int64_t value) {
   const co_node *axis = keras_option(layer, "axis", NULL);
+  const int64_t last = keras_shape(net, value)->rank - layer->each;
   int64_t number = -1;
   if (axis && axis->kind == CO_NODE_LIST && axis->count == 1) axis = axis->items[0];
-  if (axis &&
-      (!co_node_int(axis, &number) || (number != -1 && number != keras_shape(net, value)->rank)))
+  if (axis && (!co_node_int(axis, &number) || (number != -1 && number != last)))
     return keras_refuse(layer, "there is no axis but the last: %s", co_node_brief(axis));
   return CO_OK;
 }
@@ -459,6 +459,7 @@ static co_status time_distributed(keras_network *net, keras_layer *layer, const 
   both.config = inner.config;
   both.used = inner.used;
   both.trainable = layer->trainable && inner.trainable;
+  both.each = true;
   CO_RETURN_IF_FAILED(map(net, &both, call, out));
   layer->taken = both.taken;
   layer->array_count = both.array_count;
