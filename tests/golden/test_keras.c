@@ -435,6 +435,12 @@ static void test_refusals(void **state) {
        "there is none around a Dense Activation"},
       {"2.3.1", SEQUENTIAL(EACH(LAYER("LayerNormalization", "\"axis\": [2]"))),
        "there is no axis but the last: 2"},
+      // What a model within a model says of its size is believed as far as the file has numbers.
+      {"2.3.1",
+       SEQUENTIAL(LAYER("Dropout", "\"rate\": 0.5, " OVER("1000")) "," LAYER(
+           "Sequential",
+           "\"name\": \"a\", \"layers\": [" LAYER("Dense", "\"units\": 1000000") "]")),
+       "(Dense): its model has fewer numbers in the file than its kernel needs"},
   };
   cohort_context *context;
   (void)state;
@@ -448,17 +454,32 @@ static void test_refusals(void **state) {
   cohort_context_free(context);
 }
 
-// Keras 2 stores the axis of one event: of (N, 3) it is 1.
-static void test_wrapped_axis(void **state) {
+#define CALLED_TWICE                                                                               \
+  "{\"class_name\": \"Model\", \"config\": {\"name\": \"a\", \"layers\": ["                        \
+  "{\"class_name\": \"InputLayer\", \"name\": \"i\", \"config\": {" OVER(                          \
+      "3") "}, \"inbound_nodes\": []},"                                                            \
+           "{\"class_name\": \"LayerNormalization\", \"name\": \"n\", \"config\": {}, "            \
+           "\"inbound_nodes\": [[[\"i\", 0, 0]], [[\"n\", 0, 0]]]}], "                             \
+           "\"input_layers\": [[\"i\", 0, 0]], \"output_layers\": [[\"n\", 1, 0]]}}"
+
+static void test_accepted(void **state) {
+  static const struct {
+    const char *config;
+    int weights;
+  } cases[] = {
+      // Keras 2 stores the axis of one event: of (N, 3) it is 1.
+      {SEQUENTIAL(EACH(LAYER("BatchNormalization", "\"axis\": [1]"))), 4},
+      {SEQUENTIAL(EACH(LAYER("LayerNormalization", "\"axis\": [1]"))), 2},
+      // Weights of a layer that a model within a model calls twice are counted once.
+      {SEQUENTIAL(LAYER("Dropout", "\"rate\": 0.5, " OVER("3")) "," CALLED_TWICE), 2},
+  };
   cohort_context *context;
   (void)state;
   OK(cohort_context_create(&context, NULL));
-  make_file(context->ctx, "2.3.1", SEQUENTIAL(EACH(LAYER("BatchNormalization", "\"axis\": [1]"))),
-            4);
-  if (convert(context, "made.h5") != CO_OK) fail_msg("%s", co_error_last()->message);
-  make_file(context->ctx, "2.3.1", SEQUENTIAL(EACH(LAYER("LayerNormalization", "\"axis\": [1]"))),
-            2);
-  if (convert(context, "made.h5") != CO_OK) fail_msg("%s", co_error_last()->message);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    make_file(context->ctx, "2.3.1", cases[i].config, cases[i].weights);
+    if (convert(context, "made.h5") != CO_OK) fail_msg("%s", co_error_last()->message);
+  }
   cohort_context_free(context);
 }
 
@@ -477,7 +498,7 @@ int main(int argc, char **argv) {
     return leave_folder(&state) || !there;
   }
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_fixtures), TRAINING_TEST(test_wild_index),
-                                     TRAINING_TEST(test_refusals), TRAINING_TEST(test_wrapped_axis),
+                                     TRAINING_TEST(test_refusals), TRAINING_TEST(test_accepted),
                                      TRAINING_TEST(test_shared_files)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

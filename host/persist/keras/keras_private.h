@@ -36,6 +36,11 @@ void keras_file_close(keras_file *file); // legal on a zeroed struct
 
 // ---- options.c: what a layer's config says -----------------------------------------------------
 
+typedef struct keras_trial {
+  int64_t total, room; // numbers of the model in the file; of those, that no weight has yet
+  float *zeros;        // `total` that stand for all weights
+} keras_trial;
+
 typedef struct keras_layer {
   keras_file *file;
   const char *name, *class_; // within another model: "MODEL/NAME"
@@ -47,7 +52,7 @@ typedef struct keras_layer {
   int64_t call; // how often it was called before
   bool trainable;
   bool each;          // a TimeDistributed gives it one event at a time: Keras' axes leave them out
-  bool trial;         // its weights are counted: those that it takes are zeros
+  keras_trial *trial; // its weights are counted alone; NULL = they are taken
   int64_t statistics; // of its weights, the last: no optimizer's
 } keras_layer;
 
