@@ -427,6 +427,42 @@ static void make_file(co_context *ctx, const char *version, const char *config, 
 #define OVER(shape) "\"batch_input_shape\": [null, " shape "]"
 #define EACH(inner) LAYER("TimeDistributed", "\"name\": \"a\", " OVER("4, 3") ", \"layer\": " inner)
 
+// A chain of layers, of which the first is a model like it, `models` within each other.
+static void print_chain(co_text *text, int layers, int models) {
+  static const char layer[] = ", {\"class_name\": \"ReLU\", \"config\": {}";
+  static const char call[] = ", \"name\": \"%d\", \"inbound_nodes\": [[[\"%d\", 0, 0]]]}";
+  co_text_printf(text,
+                 "{\"class_name\": \"Model\", \"config\": {\"layers\": ["
+                 "{\"class_name\": \"InputLayer\", \"name\": \"0\", \"config\": {" OVER("3") "}}");
+  for (int i = 1; i < layers; i++) {
+    if (i == 1 && models > 1) {
+      co_text_printf(text, ", ");
+      print_chain(text, layers, models - 1);
+    } else {
+      co_text_printf(text, "%s", layer);
+    }
+    co_text_printf(text, call, i, i - 1);
+  }
+  co_text_printf(text, "], \"input_layers\": [[\"0\", 0, 0]], \"output_layers\": [[\"%d\", 0, 0]]}",
+                 layers - 1);
+}
+
+static void test_deep_models(void **state) {
+  cohort_context *context;
+  co_text text;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  co_text_init(&text, context->ctx);
+  print_chain(&text, 2100, 2);
+  co_text_printf(&text, "}");
+  make_file(context->ctx, "2.3.1", text.data, 0);
+  co_text_free(&text);
+  assert_int_equal(convert(context, "made.h5"), CO_ERR_MODEL);
+  if (!strstr(co_error_last()->message, "more than 4096 layers wait for it"))
+    fail_msg("%s", co_error_last()->message);
+  cohort_context_free(context);
+}
+
 static void test_refusals(void **state) {
   static const struct {
     const char *version, *config, *message;
@@ -497,8 +533,9 @@ int main(int argc, char **argv) {
     cohort_context_free(context);
     return leave_folder(&state) || !there;
   }
-  const struct CMUnitTest tests[] = {TRAINING_TEST(test_fixtures), TRAINING_TEST(test_wild_index),
-                                     TRAINING_TEST(test_refusals), TRAINING_TEST(test_accepted),
-                                     TRAINING_TEST(test_shared_files)};
+  const struct CMUnitTest tests[] = {
+      TRAINING_TEST(test_fixtures),    TRAINING_TEST(test_wild_index),
+      TRAINING_TEST(test_refusals),    TRAINING_TEST(test_accepted),
+      TRAINING_TEST(test_deep_models), TRAINING_TEST(test_shared_files)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

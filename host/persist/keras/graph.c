@@ -329,8 +329,12 @@ static co_status visit(graph *g, const tensor *wanted, int64_t *out) {
     if (called->begun) return keras_refuse(&m->layer, "it reads what depends on itself");
     if (strcmp(m->layer.class_, "InputLayer") == 0)
       return keras_refuse(&m->layer, "it is none of its model's inputs");
+    if (g->net->open_count == KERAS_MOST_LAYERS)
+      return keras_refuse(&m->layer, "more than %d layers wait for it", (int)KERAS_MOST_LAYERS);
     called->begun = true;
+    g->net->open_count++;
     CO_RETURN_IF_FAILED(call_node(g, m, which, called));
+    g->net->open_count--;
     called->done = true;
   }
   if (wanted->which < 0 || wanted->which >= called->count)
@@ -430,7 +434,10 @@ static co_status deal_arrays(graph *g, member *m, const int64_t *in, int64_t cou
   trial.zeros = co_arena_alloc(net->arena, (size_t)trial.total + 1, sizeof *trial.zeros);
   trial.room = trial.total;
   if (!counted || !given || !trial.zeros) return CO_ERR_MEMORY;
-  *counted = (keras_network){.file = net->file, .arena = net->arena, .options = net->options};
+  *counted = (keras_network){.file = net->file,
+                             .arena = net->arena,
+                             .options = net->options,
+                             .open_count = net->open_count};
   for (; counted->input_count < count; counted->input_count++)
     CO_RETURN_IF_FAILED(keras_add_input(counted, keras_shape(net, in[counted->input_count]),
                                         &given[counted->input_count]));

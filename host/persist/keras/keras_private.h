@@ -8,7 +8,7 @@
 #include "host/persist/keras/keras.h"
 
 enum {
-  KERAS_MOST_LAYERS = 4096, // of a model
+  KERAS_MOST_LAYERS = 4096, // of a model; and that wait for each other in all, by recursion
   KERAS_MOST_CALLS = 16384, // in all, where models call models
   KERAS_MOST_INPUTS = CO_KERAS_MOST
 };
@@ -148,7 +148,8 @@ typedef struct keras_network {
   keras_item_weight *weights;
   const char **left_out;
   int64_t item_count, item_capacity, value_count, value_capacity, weight_count, weight_capacity,
-      left_out_count, left_out_capacity, layer_count, call_count;
+      left_out_count, left_out_capacity, layer_count, call_count,
+      open_count; // calls that wait for what they read
 } keras_network;
 
 // An item `options` (JSON without braces) called as the layer, with `suffix` behind where it makes several.
