@@ -427,6 +427,14 @@ static void make_file(co_context *ctx, const char *version, const char *config, 
 #define OVER(shape) "\"batch_input_shape\": [null, " shape "]"
 #define EACH(inner) LAYER("TimeDistributed", "\"name\": \"a\", " OVER("4, 3") ", \"layer\": " inner)
 
+#define CALLED_TWICE                                                                               \
+  "{\"class_name\": \"Model\", \"config\": {\"name\": \"a\", \"layers\": ["                        \
+  "{\"class_name\": \"InputLayer\", \"name\": \"i\", \"config\": {" OVER(                          \
+      "3") "}, \"inbound_nodes\": []},"                                                            \
+           "{\"class_name\": \"LayerNormalization\", \"name\": \"n\", \"config\": {}, "            \
+           "\"inbound_nodes\": [[[\"i\", 0, 0]], [[\"n\", 0, 0]]]}], "                             \
+           "\"input_layers\": [[\"i\", 0, 0]], \"output_layers\": [[\"n\", 1, 0]]}}"
+
 // A chain of layers, of which the first is a model like it, `models` within each other.
 static void print_chain(co_text *text, int layers, int models) {
   static const char layer[] = ", {\"class_name\": \"ReLU\", \"config\": {}";
@@ -477,6 +485,12 @@ static void test_refusals(void **state) {
            "Sequential",
            "\"name\": \"a\", \"layers\": [" LAYER("Dense", "\"units\": 1000000") "]")),
        "(Dense): its model has fewer numbers in the file than its kernel needs"},
+      {"3.6.0",
+       "{\"class_name\": \"Functional\", \"config\": {\"layers\": ["
+       "{\"class_name\": \"InputLayer\", \"name\": \"i\", \"config\": {" OVER(
+           "3") "}}," CALLED_TWICE "], \"input_layers\": [[\"i\", 0, 0]], \"output_layers\": "
+                                   "[[\"a\", -9223372036854775808, 0]]}}",
+       "a layer's input is no [layer, node, tensor]"},
   };
   cohort_context *context;
   (void)state;
@@ -489,14 +503,6 @@ static void test_refusals(void **state) {
   }
   cohort_context_free(context);
 }
-
-#define CALLED_TWICE                                                                               \
-  "{\"class_name\": \"Model\", \"config\": {\"name\": \"a\", \"layers\": ["                        \
-  "{\"class_name\": \"InputLayer\", \"name\": \"i\", \"config\": {" OVER(                          \
-      "3") "}, \"inbound_nodes\": []},"                                                            \
-           "{\"class_name\": \"LayerNormalization\", \"name\": \"n\", \"config\": {}, "            \
-           "\"inbound_nodes\": [[[\"i\", 0, 0]], [[\"n\", 0, 0]]]}], "                             \
-           "\"input_layers\": [[\"i\", 0, 0]], \"output_layers\": [[\"n\", 1, 0]]}}"
 
 static void test_accepted(void **state) {
   static const struct {

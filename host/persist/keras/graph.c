@@ -278,7 +278,7 @@ static co_status read_tensor(const graph *g, const co_node *item, tensor *out) {
   const co_node *list = made ? co_node_get(made, "keras_history") : item;
   bool good = list && list->kind == CO_NODE_LIST && (list->count == 3 || list->count == 4) &&
               list->items[0]->kind == CO_NODE_SCALAR && co_node_int(list->items[1], &out->node) &&
-              co_node_int(list->items[2], &out->which);
+              co_node_int(list->items[2], &out->which) && out->node >= 0 && out->which >= 0;
   if (!good) return damaged(g, "a layer's input is no [layer, node, tensor]");
   out->layer = list->items[0]->text;
   return list->count == 4 ? check_keywords(g, out->layer, list->items[3]) : CO_OK;
