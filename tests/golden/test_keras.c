@@ -485,6 +485,11 @@ static void test_refusals(void **state) {
            "Sequential",
            "\"name\": \"a\", \"layers\": [" LAYER("Dense", "\"units\": 1000000") "]")),
        "(Dense): its model has fewer numbers in the file than its kernel needs"},
+      {"1.2.2",
+       SEQUENTIAL(LAYER(
+           "LSTM",
+           "\"output_dim\": 2147483647, \"inner_activation\": \"sigmoid\", " OVER("2, 524288"))),
+       "the file has 0 weights of it; its kernel is missing"},
       {"3.6.0",
        "{\"class_name\": \"Functional\", \"config\": {\"layers\": ["
        "{\"class_name\": \"InputLayer\", \"name\": \"i\", \"config\": {" OVER(
