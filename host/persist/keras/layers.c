@@ -157,6 +157,7 @@ static co_status need_last_axis(const keras_network *net, keras_layer *layer, in
 // gamma or beta, or what stands in for it where the layer has none.
 static co_status take_or(keras_network *net, keras_layer *layer, const char *name, bool there,
                          float instead, const co_shape *shape) {
+  if (!there && layer->call) return CO_OK; // the first call's are the weights
   float *values = there ? NULL : co_arena_alloc(net->arena, (size_t)shape->dim[0], sizeof *values);
   for (int64_t i = 0; values && i < shape->dim[0]; i++)
     values[i] = instead;

@@ -78,7 +78,8 @@ static co_status take_gates(keras_network *net, keras_layer *layer, const cell *
       const co_shape shape = k < 2 ? co_shape_make(2, rows[k], U) : co_shape_make(1, U);
       CO_RETURN_IF_FAILED(keras_take(layer, names[k], &shape, &from[gate][k]));
     }
-  for (int k = 0; k < 3; k++) { // sizes that the file bears out
+  if (layer->call) return CO_OK; // the first call's are the weights
+  for (int k = 0; k < 3; k++) {  // sizes that the file bears out
     to[k] = co_arena_alloc(net->arena, (size_t)(rows[k] * 4 * U), sizeof **to);
     if (!to[k]) return CO_ERR_MEMORY;
     for (int64_t row = 0; row < rows[k]; row++)
