@@ -471,6 +471,23 @@ static void test_deep_models(void **state) {
   cohort_context_free(context);
 }
 
+// Layers that are all called alike get names of their own without looking at all of them again for each number.
+static void test_like_names(void **state) {
+  cohort_context *context;
+  co_text text;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  co_text_init(&text, context->ctx);
+  co_text_printf(&text, "{\"class_name\": \"Sequential\", \"config\": [");
+  for (int i = 0; i < 2500; i++)
+    co_text_printf(&text, "%s%s", i ? ", " : "", LAYER("ReLU", "\"name\": \"a\", " OVER("3")));
+  co_text_printf(&text, "]}");
+  make_file(context->ctx, "2.3.1", text.data, 0);
+  co_text_free(&text);
+  if (convert(context, "made.h5") != CO_OK) fail_msg("%s", co_error_last()->message);
+  cohort_context_free(context);
+}
+
 static void test_refusals(void **state) {
   static const struct {
     const char *version, *config, *message;
@@ -494,7 +511,7 @@ static void test_refusals(void **state) {
        "{\"class_name\": \"Functional\", \"config\": {\"layers\": ["
        "{\"class_name\": \"InputLayer\", \"name\": \"i\", \"config\": {" OVER(
            "3") "}}," CALLED_TWICE "], \"input_layers\": [[\"i\", 0, 0]], \"output_layers\": "
-                                   "[[\"a\", -9223372036854775808, 0]]}}",
+                "[[\"a\", -9223372036854775808, 0]]}}",
        "a layer's input is no [layer, node, tensor]"},
   };
   cohort_context *context;
@@ -547,6 +564,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       TRAINING_TEST(test_fixtures),    TRAINING_TEST(test_wild_index),
       TRAINING_TEST(test_refusals),    TRAINING_TEST(test_accepted),
-      TRAINING_TEST(test_deep_models), TRAINING_TEST(test_shared_files)};
+      TRAINING_TEST(test_deep_models), TRAINING_TEST(test_like_names),
+      TRAINING_TEST(test_shared_files)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,8 @@ co_status keras_archive_open(keras_file *file, char **metadata, char **config);
 
 typedef struct keras_item { // a layer of Cohort
   const char *name, *class_;
+  const char *wanted;     // its name but for a number that tells it from others
+  int64_t number;         // 0 = it has none
   const char *options;    // within its braces, as JSON: "\"units\": 4"
   const char *activation; // stands among them, unless it goes to the output; NULL = it has none
   const char *shared;     // the item whose weights it uses; NULL = its own
