@@ -78,7 +78,7 @@ typedef struct co_op_attr {
   double delta;           // HUBER, > 0
   double gamma;           // BINARY, >= 0
   double positive_weight; // BINARY, > 0
-  double label_smoothing; // BINARY and SOFTMAX_CROSS_ENTROPY, within [0, 1)
+  double label_smoothing; // BINARY, (SOFTMAX | LINEAR)_CROSS_ENTROPY, within [0, 1)
   int64_t level_count;    // QUANTILE
   double levels[CO_MAX_QUANTILES];
   co_distribution distribution; // DISTRIBUTION_LOSS, DISTRIBUTION_MEAN
@@ -103,6 +103,7 @@ typedef struct co_op_attr {
   int64_t draws;                 // DROPOUT: draws of a row; 0 = one an element
   int64_t groups;                // LAYER_NORM; 0 = over the last dimension
   int64_t append;                // APPEND_ROWS, 0 or 1
+  int64_t transposed;            // LINEAR_CROSS_ENTROPY: w is (V, D), 0 or 1
   int64_t axis;                  // FOLD_BATCH_NORM: the dimension of w's output features
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
   // by the inference.
@@ -152,7 +153,7 @@ typedef struct co_op_info {
   bool bf16_each;                 // each of them as it likes; otherwise all or none, but for
   const char *bf16_or_f32;        // "b -> y": those that may stay f32, together
   const char *bf16_without;       // outputs that must be absent then
-  bool moves;                     // reads and writes bf16 itself, unless it accumulates (widen.h)
+  bool moves;                     // reads and writes bf16 itself, unless it adds to it (widen.h)
   bool follows;                   // is bf16 where its first input is; nothing is made so for it
   bool input;                     // of the input section: reads what there is
   bool typed;                     // its result has the type attr.dtype

@@ -369,7 +369,9 @@ static co_status run_general(rounding *r, const co_op_desc *desc, void *const *i
   }
   CO_RETURN_IF_FAILED(co_ref_run(desc, from, out));
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
-    bool counted = desc->op == CO_OP_SOFTMAX_CROSS_ENTROPY && i == 3; // hits
+    const bool counted = // hits
+        (desc->op == CO_OP_SOFTMAX_CROSS_ENTROPY && i == CO_SOFTMAX_CROSS_ENTROPY_hits) ||
+        (desc->op == CO_OP_LINEAR_CROSS_ENTROPY && i == CO_LINEAR_CROSS_ENTROPY_hits);
     if (!is_real(desc->out, desc->has_out, i) || counted) continue;
     int64_t count = count_of(&desc->out[i]);
     double length = growth(read / (double)count);

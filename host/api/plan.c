@@ -82,7 +82,7 @@ static co_status create_program(planning *p) {
   CO_RETURN_IF_FAILED(co_check_batch_size(p->options->batch_size));
   bool inference = p->options->inference;
   int64_t rows = p->options->batch_size ? p->options->batch_size
-                 : inference            ? settings->eval_batch_size
+                 : inference            ? co_bound_rows(p->model, settings->eval_batch_size)
                                         : settings->batch_size;
   int64_t effective = rows * settings->accumulate_grad_batches;
   if (train_rows && effective > train_rows) effective = train_rows;
@@ -91,8 +91,9 @@ static co_status create_program(planning *p) {
   CO_RETURN_IF_FAILED(co_fit_lengths(p->model, p->dataset));
   co_shape_classes_add(p->model, effective, classes, &class_count);
   if (effective) co_shape_classes_add(p->model, train_rows % effective, classes, &class_count);
-  co_shape_classes_add(p->model, inference ? rows : settings->eval_batch_size, evaluation,
-                       &evaluation_count);
+  co_shape_classes_add(p->model,
+                       inference ? rows : co_bound_rows(p->model, settings->eval_batch_size),
+                       evaluation, &evaluation_count);
   co_phase_options phases[CO_MAX_PHASES];
   int64_t phase_count;
   CO_RETURN_IF_FAILED(

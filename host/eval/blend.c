@@ -6,6 +6,7 @@
 
 #include "host/eval/evaluation.h"
 #include "host/eval/network.h"
+#include "host/eval/opening.h"
 #include "host/eval/scores.h"
 #include "host/eval/units.h"
 #include "host/eval/unseen.h"
@@ -59,8 +60,9 @@ static int64_t most_rows(const mixer *m) {
   size_t bytes = 0;
   for (int64_t i = 0; i < m->baseline->model->output_count; i++)
     bytes += width_of(m, i) * sizeof(float);
-  int64_t batches = KEPT_BYTES / (int64_t)bytes / BESIDE_ROWS;
-  return (batches ? batches : 1) * BESIDE_ROWS;
+  const int64_t rows = co_bound_rows(m->baseline->model, BESIDE_ROWS);
+  const int64_t batches = KEPT_BYTES / (int64_t)bytes / rows;
+  return (batches ? batches : 1) * rows;
 }
 
 static co_status make_room(const mixer *m, float **arrays, int64_t *capacity, int64_t rows) {

@@ -122,7 +122,7 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
   for (int64_t i = 0; i < e->model->output_count; i++) {
     const co_output_feature *output = &e->model->outputs[i];
     if (!e->out->collects[i]) continue;
-    if (output->width > most) most = output->width;
+    if (output->column->type != CO_COLUMN_CATEGORY && output->width > most) most = output->width;
     CO_RETURN_IF_FAILED(co_evaluation_make_room(e->out, i, count));
     if (is_catalogue(output) && !e->units)
       CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));

@@ -250,7 +250,7 @@ co_status co_network_open_beside(co_predictor **out, co_estimator *estimator, in
   *out = &n->base;
   n->base.model = n->model = estimator->model;
   n->estimator = estimator;
-  n->rows = rows;
+  n->rows = co_bound_rows(n->model, rows);
   n->targets = evaluate;
   CO_RETURN_IF_FAILED(make_room(n));
   return create_program(n, &options, CO_PRECISION_TF32);
@@ -277,6 +277,7 @@ static co_status open_file(network *n, const co_predictor_options *options,
       co_model_open(&n->model, &file, &n->path, n->arena, options->model, problems));
   CO_RETURN_IF_FAILED(
       co_choose_batch_size(&n->rows, options->batch_size, &file, "eval_batch_size", 256));
+  if (!options->batch_size) n->rows = co_bound_rows(n->model, n->rows);
   n->base.model = n->model;
   n->base.path = n->path;
   n->targets = options->evaluate;

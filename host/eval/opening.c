@@ -108,6 +108,16 @@ co_status co_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file
                     (int)CO_MAX_BATCH_ROWS);
 }
 
+int64_t co_bound_rows(const co_model *model, int64_t rows) {
+  int64_t classes = 1;
+  for (int64_t i = 0; i < model->output_count; i++) {
+    const co_output_feature *output = &model->outputs[i];
+    if (output->column && output->column->type == CO_COLUMN_CATEGORY) classes += output->width;
+  }
+  const int64_t most = CO_CLASS_BYTES / (int64_t)sizeof(float) / classes;
+  return rows < most ? rows : most > 1 ? most : 1;
+}
+
 co_status co_model_open(co_model **out, co_model_file *file, char **path, co_arena *arena,
                         const char *model, co_diagnostics *problems) {
   co_context *ctx = co_arena_context(arena);

@@ -73,21 +73,28 @@ static co_status add_key(co_score_columns *columns, co_arena *arena, const co_da
   return add(columns, arena, co_arena_strdup(arena, name ? name : key_name(dataset)), &column);
 }
 
+// Whether a cell is a text does not hang on the scores.
+static co_status find_type(co_score_columns *columns, co_arena *arena,
+                           const co_output_feature *output, int64_t index, co_score_type *out) {
+  if (columns->zero_count < output->width) {
+    columns->zeros = co_arena_alloc(arena, (size_t)output->width, sizeof *columns->zeros);
+    if (!columns->zeros) return CO_ERR_MEMORY;
+    columns->zero_count = output->width;
+  }
+  const char *text = output->class_->output->cell(output, columns->zeros, index).text;
+  *out = text ? CO_SCORE_TEXT : CO_SCORE_NUMBER;
+  return CO_OK;
+}
+
 // A cell as the output's class has it; `name` NULL = as the class calls it.
 static co_status add_cell(co_score_columns *columns, co_arena *arena,
                           const co_output_feature *output, int64_t index, const char *name) {
   const co_output_class *class_ = output->class_->output;
-  float *zeros = co_arena_alloc(arena, (size_t)output->width + 1, sizeof *zeros);
+  co_score_column column = {.content = CO_SCORE_CELL, .output = output, .index = index};
   char *own = name ? NULL : class_->cell_name(columns->model->ctx, output, index);
   const char *kept = name || own ? co_arena_strdup(arena, name ? name : own) : NULL;
   co_free(columns->model->ctx, own);
-  if (!zeros) return CO_ERR_MEMORY;
-  // Whether a cell is a text does not hang on the scores.
-  const co_score_column column = {.content = CO_SCORE_CELL,
-                                  .type = class_->cell(output, zeros, index).text ? CO_SCORE_TEXT
-                                                                                  : CO_SCORE_NUMBER,
-                                  .output = output,
-                                  .index = index};
+  CO_RETURN_IF_FAILED(find_type(columns, arena, output, index, &column.type));
   return add(columns, arena, kept, &column);
 }
 

@@ -69,6 +69,9 @@ typedef struct co_score_columns {
   const char *holdout_name;
   const co_output_feature *reasoned; // whose scores have reasons, how many; NULL = none have
   int64_t reasons;
+  // As many as the widest output so far has scores: to ask what kind of cells an output has.
+  float *zeros;
+  int64_t zero_count;
 } co_score_columns;
 
 // The key, then what each output's class writes. CO_ERR_DATA if two are called the same. `top` > 0: of

@@ -51,7 +51,8 @@ typedef struct co_program_options {
   bool bf16;                       // with CO_F32: as co_plan_options has it, in all plans
   const co_input_section *section; // borrowed; NULL: the network's inputs are delivered
   bool no_fusion;
-  bool no_capture; // operations are launched one by one: to debug
+  size_t logit_bytes; // as co_plan_options has it
+  bool no_capture;    // operations are launched one by one: to debug
 } co_program_options;
 
 // What one step did. Norm and `finite` are of the update's gradient.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 10: what runs beside the rest. On a backend with a second queue an operation that makes nothing but
+// Pass 11: what runs beside the rest. On a backend with a second queue an operation that makes nothing but
 // gradients of parameters goes there, and those behind it, which carry the gradient on to the layers
 // below, do not wait for it. The first queue waits before the next such operation, before one that touches
 // what it makes or overwrites what it reads, and at the end. So one at a time is under way beside the

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 7: where the backend has it, a dense layer saves which of its units are active as bits, and
+// Pass 8: where the backend has it, a dense layer saves which of its units are active as bits, and
 // the product behind it in the backward pass applies them and sums the bias gradient: one pass over
 // the gradient less. The backend is asked about either operation; where it refuses one, the plan
 // keeps the pair. Where one masks but does not sum as well (never in bf16), the bias gradient is left
@@ -11,20 +11,6 @@ static int64_t find_writer(const co_plan *plan, co_value value) {
     for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
       if (plan->ops[i].desc.op != CO_OP_COUNT && plan->ops[i].out[k] == value) return i;
   return -1;
-}
-
-// Whether the backend has the operation on layouts of its own choice.
-static co_status offered(co_plan *plan, const co_plan_op *op, bool *out) {
-  co_plan_op asked = *op;
-  co_op_choice choice;
-  co_plan_describe(plan, &asked);
-  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    asked.desc.in[i].layout = asked.desc.out[i].layout = CO_LAYOUT_ANY;
-  co_status status = plan->backend->api->query(plan->backend, &asked.desc, &choice);
-  *out = status == CO_OK;
-  if (status != CO_ERR_DEVICE) return status;
-  co_error_clear();
-  return CO_OK;
 }
 
 // RELU_BACKWARD or RELU_BIAS_BACKWARD of a dense layer's y, right behind a DENSE_BACKWARD_DATA.
@@ -64,13 +50,13 @@ static co_status ask_backward(co_plan *plan, co_plan_op *backward, int64_t at, b
   *weights = -1;
   co_value *db = &backward->out[CO_DENSE_RELU_BACKWARD_db];
   backward->note = *db == CO_NO_VALUE ? "fused relu" : "fused relu, bias gradient";
-  CO_RETURN_IF_FAILED(offered(plan, backward, offers));
+  CO_RETURN_IF_FAILED(co_plan_offers(plan, backward, offers, NULL));
   if (*offers || *db == CO_NO_VALUE) return CO_OK;
   *weights = find_weights(plan, at + 1, backward->out[CO_DENSE_RELU_BACKWARD_dx], *db);
   if (*weights < 0) return CO_OK;
   *db = CO_NO_VALUE;
   backward->note = "fused relu";
-  return offered(plan, backward, offers);
+  return co_plan_offers(plan, backward, offers, NULL);
 }
 
 static co_status fuse(co_plan *plan, int64_t at) {
@@ -92,7 +78,7 @@ static co_status fuse(co_plan *plan, int64_t at) {
   backward.in[CO_DENSE_RELU_BACKWARD_w] = data[CO_DENSE_BACKWARD_DATA_w];
   backward.in[CO_DENSE_RELU_BACKWARD_mask] = mask;
   bool has_forward, has_backward;
-  CO_RETURN_IF_FAILED(offered(plan, &forward, &has_forward));
+  CO_RETURN_IF_FAILED(co_plan_offers(plan, &forward, &has_forward, NULL));
   CO_RETURN_IF_FAILED(ask_backward(plan, &backward, at, &has_backward, &weights));
   if (!has_forward || !has_backward) return CO_OK;
   if (weights >= 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 5: tables that are read, or summed up, one after the other become one operation of many.
+// Pass 6: tables that are read, or summed up, one after the other become one operation of many.
 #include "host/plan/pass.h"
 
 enum { MOST_TABLES = CO_OP_MAX_OPERANDS / 2 };

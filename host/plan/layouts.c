@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 8: memory layouts. Operations are asked one after another; where an operand lies otherwise
+// Pass 9: memory layouts. Operations are asked one after another; where an operand lies otherwise
 // than its reader wants, a REORDER is put in between (once per value and layout).
 #include <string.h>
 
@@ -107,6 +107,8 @@ static co_status divert_outputs(layouts *l, co_plan_op *op, uint32_t add, co_val
     co_layout made = op->choice.out[i];
     co_plan_value *value = &l->plan->values[op->out[i]];
     if (!fixed(value)) value->info.desc.layout = made;
+    // What reads a parameter first and makes its gradient as well has just fixed its home.
+    if (value->param >= 0) value->info.desc.layout = l->store->entries[value->param].home.layout;
     if (value->info.desc.layout == made && !(add >> i & 1)) continue;
     final[i] = op->out[i];
     CO_RETURN_IF_FAILED(new_value(l, final[i], "part", made, &op->out[i]));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 11: the arena. Values and workspaces live from the operation that writes them first to the
+// Pass 12: the arena. Values and workspaces live from the operation that writes them first to the
 // one that uses them last; the largest are placed first, each at the lowest offset free throughout
 // its life (greedy by size: Pisarchyk & Lee, "Efficient memory management for deep neural net
 // inference", 2020).

@@ -13,6 +13,8 @@ co_status co_pass_fuse_forward(co_plan *plan);
 co_status co_pass_backward(co_plan *plan, co_store *store);
 // Joins neighbouring backward operations.
 co_status co_pass_fuse_backward(co_plan *plan);
+// Losses over many classes in tiles, where the backend has that.
+co_status co_pass_fuse_catalogue(co_plan *plan);
 // Joins operations on tables.
 co_status co_pass_fuse_tables(co_plan *plan);
 // Applies the element type policy.
@@ -44,6 +46,9 @@ int co_plan_count_readers(const co_plan *plan, co_value value, int64_t *reader);
 void co_plan_compact(co_plan *plan);
 // Writes the operands' descriptions and presence bits into op->desc from the values.
 void co_plan_describe(const co_plan *plan, co_plan_op *op);
+// Whether the backend has the operation on layouts of its own choice; `choice` (may be NULL): and how.
+co_status co_plan_offers(const co_plan *plan, const co_plan_op *op, bool *out,
+                         co_op_choice *choice);
 // Whether there is a backward pass.
 bool co_plan_differentiates(const co_plan *plan);
 bool co_plan_is_output(const co_plan *plan, co_value value);

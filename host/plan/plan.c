@@ -104,6 +104,21 @@ void co_plan_describe(const co_plan *plan, co_plan_op *op) {
   }
 }
 
+co_status co_plan_offers(const co_plan *plan, const co_plan_op *op, bool *out,
+                         co_op_choice *choice) {
+  co_plan_op asked = *op;
+  co_op_choice unread;
+  co_plan_describe(plan, &asked);
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    asked.desc.in[i].layout = asked.desc.out[i].layout = CO_LAYOUT_ANY;
+  co_status status =
+      plan->backend->api->query(plan->backend, &asked.desc, choice ? choice : &unread);
+  *out = status == CO_OK;
+  if (status != CO_ERR_DEVICE) return status;
+  co_error_clear();
+  return CO_OK;
+}
+
 bool co_plan_differentiates(const co_plan *plan) {
   return plan->options.mode == CO_MODE_TRAIN || plan->options.mode == CO_MODE_GRADIENT;
 }
@@ -131,6 +146,7 @@ static co_status run_passes(co_plan *plan, co_store *store) {
   if (!plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_forward(plan));
   if (train) CO_RETURN_IF_FAILED(co_pass_backward(plan, store));
   if (train && !plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_backward(plan));
+  if (train && !plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_catalogue(plan));
   if (!plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_tables(plan));
   CO_RETURN_IF_FAILED(co_pass_dtypes(plan, store));
   if (train && !plan->options.no_fusion) CO_RETURN_IF_FAILED(co_pass_fuse_masks(plan));

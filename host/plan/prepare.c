@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 9: sizes become exact, what is made once is found, and the backend creates its primitives.
+// Pass 10: sizes become exact, what is made once is found, and the backend creates its primitives.
 #include "host/plan/pass.h"
 
 // Whether the operation makes weights of parameters, and of nothing else.

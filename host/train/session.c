@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/eval/opening.h"
 #include "host/eval/score_columns.h"
 #include "host/feed/fit_features.h"
 #include "host/feed/labels.h"
@@ -228,7 +229,8 @@ static co_status create_estimator(co_session *t) {
   const char *device = t->options->device;
   co_shape_class classes[CO_MAX_LENGTHS];
   int64_t class_count = 0;
-  co_shape_classes_add(t->model, t->settings.eval_batch_size, classes, &class_count);
+  const int64_t rows = co_bound_rows(t->model, t->settings.eval_batch_size);
+  co_shape_classes_add(t->model, rows, classes, &class_count);
   const co_program_options options = {.evaluation_classes = classes,
                                       .evaluation_class_count = class_count,
                                       .evaluation_mode = CO_MODE_EVALUATE,
@@ -242,8 +244,7 @@ static co_status create_estimator(co_session *t) {
       co_estimator_create(&t->estimator, settings->class_, settings->options, t->model));
   CO_RETURN_IF_FAILED(co_resident_create(&t->resident, &t->program, t->model, t->dataset,
                                          t->backend, &options, CO_PLACEMENT_HOST));
-  return co_network_attach(&t->predictor, t->resident, t->program, t->estimator,
-                           t->settings.eval_batch_size);
+  return co_network_attach(&t->predictor, t->resident, t->program, t->estimator, rows);
 }
 
 // In which a GPU's libraries compute: those of the run that goes on, else the fastest.
@@ -265,7 +266,8 @@ static co_status create_program(co_session *t) {
   co_shape_classes_add(t->model, t->batch_rows, classes, &class_count);
   co_shape_classes_add(t->model, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows, classes,
                        &class_count);
-  co_shape_classes_add(t->model, t->settings.eval_batch_size, evaluation, &evaluation_count);
+  const int64_t rows = co_bound_rows(t->model, t->settings.eval_batch_size);
+  co_shape_classes_add(t->model, rows, evaluation, &evaluation_count);
   co_phase_options phases[CO_MAX_PHASES];
   int64_t phase_count;
   CO_RETURN_IF_FAILED(
@@ -299,8 +301,7 @@ static co_status create_program(co_session *t) {
                                          t->backend, &options, placement));
   co_choices_save(t->choices, t->options->autotune_cache);
   CO_RETURN_IF_FAILED(co_baselines_create(&t->baselines, t->model, &t->settings.baselines));
-  return co_network_attach(&t->predictor, t->resident, t->program, NULL,
-                           t->settings.eval_batch_size);
+  return co_network_attach(&t->predictor, t->resident, t->program, NULL, rows);
 }
 
 static const char *status_word(co_status status) {

@@ -4,15 +4,7 @@
 #include <math.h>
 
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/exp.h"
-
-CO_CPU_INLINE float row_max(const float *x, int64_t n) {
-  float largest = x[0];
-#pragma omp simd reduction(max : largest)
-  for (int64_t i = 1; i < n; i++)
-    largest = x[i] > largest ? x[i] : largest;
-  return largest;
-}
+#include "kernels/cpu/softmax_row.h"
 
 // clang-format off
 CO_CPU_KERNEL(softmax_rows, (const float *x, float *y, int64_t rows, int64_t K), (x, y, rows, K)) {
@@ -29,23 +21,6 @@ CO_CPU_KERNEL(softmax_rows, (const float *x, float *y, int64_t rows, int64_t K),
     for (int64_t k = 0; k < K; k++)
       y[k] *= inverse;
   }
-}
-
-// What is left of a row once the exponentials (of logits less the largest) are known: `rest` is
-// their sum without the target's, so that neither a loss near 0 nor the gradient of a probability
-// near 1 is a difference of equals. Returns what the exponentials are to be multiplied by for the
-// gradient.
-CO_CPU_INLINE float finish_row(const float *x, int64_t K, int32_t target, float largest, float rest,
-                               float factor, float *loss, float *target_gradient) {
-  // Targets are checked by the caller; a wild one gives NaN rather than a wild read.
-  const bool known = target >= 0 && target < K;
-  const float own = known ? exp_negative(x[target] - largest) : 0, sum = rest + own;
-  if (!known)
-    *loss = NAN;
-  else
-    *loss = x[target] == largest ? log1pf(rest) : logf(sum) + (largest - x[target]);
-  *target_gradient = -factor * (rest / sum);
-  return factor / sum;
 }
 
 // Rows of up to sixteen classes as one vector, filled up with logits that never count.
@@ -76,7 +51,9 @@ CO_CPU_KERNEL(cross_entropy_short_rows,
     for (int64_t k = 0; k < K; k++)
       rest += k == target[n] ? 0 : e[k];
     const float factor = (float)((double)weight[n] * inv_norm);
-    const float scale = finish_row(x, K, target[n], largest, rest, factor, &loss[n], &gradient);
+    // Targets are checked by the caller; a wild one gives NaN rather than a wild read.
+    const float *own = target[n] >= 0 && target[n] < K ? &x[target[n]] : NULL;
+    const float scale = finish_row(own, largest, rest, factor, &loss[n], &gradient);
     if (d == NULL) continue;
     for (int64_t k = 0; k < K; k++)
       d[k] = k == target[n] ? gradient : e[k] * scale;
@@ -109,12 +86,14 @@ CO_CPU_KERNEL(cross_entropy_rows,
         rest += k == own ? 0 : exp_negative(x[k] - largest);
     }
     const float factor = (float)((double)weight[n] * inv_norm);
-    const float scale = finish_row(x, K, target[n], largest, rest, factor, &loss[n], &gradient);
+    const bool known = own >= 0 && own < K;
+    const float scale =
+        finish_row(known ? &x[own] : NULL, largest, rest, factor, &loss[n], &gradient);
     if (d == NULL) continue;
 #pragma omp simd
     for (int64_t k = 0; k < K; k++)
       d[k] *= scale;
-    if (own >= 0 && own < K) d[own] = gradient;
+    if (known) d[own] = gradient;
   }
 }
 

@@ -449,6 +449,17 @@ static void check_gradient(ops_suite *suite, objective *o, int input, const doub
   free(direction);
 }
 
+// A loss makes its own gradients: outputs named d<input>.
+static void check_loss_gradients(ops_suite *suite, objective *o, void *const *forward_out) {
+  const co_op_info *info = co_op_get_info(o->problem->desc.op);
+  const char *name;
+  size_t length;
+  for (int i = 0; co_operand_get(info->outputs, i, &name, &length, NULL); i++) {
+    const int of = *name == 'd' ? co_operand_find(info->inputs, name + 1, length - 1) : -1;
+    if (of >= 0 && forward_out[i]) check_gradient(suite, o, of, forward_out[i]);
+  }
+}
+
 // Gradients of every input by the rules, against differences of a random projection of the outputs
 // that the rules start from (losses: of their sum).
 static void check_gradients(ops_suite *suite, const ops_problem *p, void *const *forward_out) {
@@ -462,7 +473,7 @@ static void check_gradients(ops_suite *suite, const ops_problem *p, void *const 
     const co_step *step = p->in[ops_problem_input(p, "step")];
     o.cotangent[1] = ops_allocate(sizeof(double));
     o.cotangent[1][0] = step->inv_norm[p->desc.attr.output];
-    check_gradient(suite, &o, 0, forward_out[2]);
+    check_loss_gradients(suite, &o, forward_out);
   }
   const char *cursor = info->backward;
   co_rule rule;
@@ -554,6 +565,15 @@ static bool has_bf16(const ops_problem *p) {
   return false;
 }
 
+static void check_refusal(ops_suite *suite, const ops_problem *p, co_backend *backend) {
+  const co_op_desc desc = ops_problem_desc(p, CO_F32);
+  co_op_choice choice;
+  suite->report.checks++;
+  if (backend->api->query(backend, &desc, &choice) != CO_ERR_DEVICE)
+    ops_fail(&suite->report, p, backend->api->name, "is there, though its cases say it is not");
+  co_error_clear();
+}
+
 static void check_problem(ops_suite *suite, const ops_problem *p) {
   if (p->bf16 && !has_bf16(p)) return; // the same as in f32
   if (suite->list) {
@@ -564,6 +584,10 @@ static void check_problem(ops_suite *suite, const ops_problem *p) {
   truth t = {0};
   truth_open(suite, p, &t);
   for (int b = 0; b < suite->backend_count; b++) {
+    if (p->family->host_only && !suite->backends[b]->api->host_memory) {
+      check_refusal(suite, p, suite->backends[b]);
+      continue;
+    }
     check_backend(suite, p, suite->backends[b], p->bf16 ? CO_BF16 : CO_F32, &t);
     if (!p->bf16 && is_reference(suite->backends[b]))
       check_backend(suite, p, suite->backends[b], CO_F64, &t);

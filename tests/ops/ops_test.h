@@ -38,7 +38,8 @@ typedef struct ops_family {
   // Rounding errors grow with the sum of magnitudes (the oracle on absolute values), element by
   // element; otherwise with the largest magnitude of the output.
   bool linear;
-  bool loss;         // out[1] times inv_norm is what out[2] is the gradient of
+  bool loss;         // out[1] times inv_norm is what outputs named d<input> are gradients of
+  bool host_only;    // devices have it not, and must say so: planners do without
   const char *flags; // words that cases may use beside operands and attributes
   // Terms in the sums behind output i of `desc` (the operation or one of its backward), NULL = 1.
   int64_t (*terms)(const co_op_desc *desc, int output);

@@ -129,6 +129,7 @@ co_status rig_try_program(const rig *r, co_program **out) {
                                 .real = s->real,
                                 .bf16 = s->bf16,
                                 .no_fusion = s->no_fusion,
+                                .logit_bytes = s->logit_bytes,
                                 .no_capture = s->no_capture,
                                 .section = s->section};
   if (s->evaluation_classes) {

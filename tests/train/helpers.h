@@ -44,6 +44,7 @@ typedef struct setup {
   int phases; // 0 = one
   phase_setup phase[MAX_PHASES];
   bool no_fusion, no_training, infer, no_capture;
+  size_t logit_bytes; // 0 = as a run has it
   const co_input_section *section;
 } setup;
 

@@ -127,6 +127,35 @@ static void fusion_changes_nothing(void **unused) {
   }
 }
 
+static int64_t count_operations(const model *m, const setup *s, co_op op) {
+  rig r;
+  make(&r, s, m);
+  int64_t count = 0;
+  const co_plan *plan = co_program_plan(r.program, 0);
+  for (int64_t i = 0; i < plan->op_count; i++)
+    count += plan->ops[i].desc.op == op;
+  rig_free(&r);
+  return count;
+}
+
+static void tiles_change_nothing(void **unused) {
+  (void)unused;
+  int tiled = 0;
+  for (int m = 0; m < MODELS; m++) {
+    setup tiles = {.backend = "ref", .real = CO_F64, .rows = 5, .logit_bytes = 1}, whole = tiles;
+    whole.logit_bytes = 0;
+    assert_int_equal(count_operations(&models[m], &whole, CO_OP_LINEAR_CROSS_ENTROPY), 0);
+    if (!count_operations(&models[m], &tiles, CO_OP_LINEAR_CROSS_ENTROPY)) continue;
+    assert_int_equal(count_operations(&models[m], &tiles, CO_OP_SOFTMAX_CROSS_ENTROPY), 0);
+    tiled++;
+    compare(&models[m], &tiles, &whole, 1e-12);
+    tiles.backend = whole.backend = "cpu";
+    tiles.real = whole.real = CO_F32;
+    compare(&models[m], &tiles, &whole, 1e-5);
+  }
+  assert_true(tiled >= 2); // a dense layer, and a table whose rows are read, too
+}
+
 static void fast_backend_agrees(void **unused) {
   (void)unused;
   for (int m = 0; m < MODELS; m++)
@@ -267,17 +296,6 @@ static void joins_at_once_equal_joins_two_by_two(void **unused) {
 
 // ---- tables ------------------------------------------------------------------------------------
 
-static int64_t count_operations(const model *m, const setup *s, co_op op) {
-  rig r;
-  make(&r, s, m);
-  int64_t count = 0;
-  const co_plan *plan = co_program_plan(r.program, 0);
-  for (int64_t i = 0; i < plan->op_count; i++)
-    count += plan->ops[i].desc.op == op;
-  rig_free(&r);
-  return count;
-}
-
 // The gradient of the table that is read twice is summed in two parts, one of which joins others.
 static void tables_share_operations(void **unused) {
   (void)unused;
@@ -361,6 +379,7 @@ static void observed_values_are_kept(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(gradients_are_derivatives),
                                      cmocka_unit_test(fusion_changes_nothing),
+                                     cmocka_unit_test(tiles_change_nothing),
                                      cmocka_unit_test(fast_backend_agrees),
                                      cmocka_unit_test(blocked_layouts_agree),
                                      cmocka_unit_test(joins_at_once_equal_joins_two_by_two),

@@ -219,6 +219,20 @@ static void test_infer(void **state) {
   table.in[CO_DENSE_BACKWARD_DATA_w].shape.dim[1] = 7;
   assert_int_equal(co_op_infer(&table), CO_ERR_CONFIG);
 
+  co_op_desc linear = {.op = CO_OP_LINEAR_CROSS_ENTROPY, .has_in = 59, .attr.transposed = 1};
+  linear.in[CO_LINEAR_CROSS_ENTROPY_x] = drawn.in[CO_SAMPLED_LOGITS_x];
+  linear.in[CO_LINEAR_CROSS_ENTROPY_w] = f32(co_shape_make(2, (int64_t)6, (int64_t)8));
+  linear.in[CO_LINEAR_CROSS_ENTROPY_target] = drawn.in[CO_SAMPLED_LOGITS_target];
+  linear.in[CO_LINEAR_CROSS_ENTROPY_weight] = f32(co_shape_make(1, CO_DIM_N));
+  linear.in[CO_LINEAR_CROSS_ENTROPY_step].dtype = CO_U8;
+  linear.in[CO_LINEAR_CROSS_ENTROPY_step].shape = co_shape_make(1, (int64_t)sizeof(co_step));
+  assert_int_equal(co_op_infer(&linear), CO_OK);
+  assert_int_equal(linear.out[CO_LINEAR_CROSS_ENTROPY_db].shape.dim[0], 6);
+  assert_true(co_shape_equal(&linear.out[CO_LINEAR_CROSS_ENTROPY_dx].shape,
+                             &drawn.in[CO_SAMPLED_LOGITS_x].shape));
+  linear.attr.transposed = 0; // 6 features, 8 classes
+  assert_int_equal(co_op_infer(&linear), CO_ERR_CONFIG);
+
   co_op_desc pool = {.op = CO_OP_MAX_POOL2D, .has_in = 1};
   pool.in[0] = f32(co_shape_make(4, CO_DIM_N, (int64_t)5, (int64_t)5, (int64_t)3));
   for (int axis = 0; axis < 2; axis++)

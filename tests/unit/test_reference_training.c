@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference of losses, metrics and optimizers against values worked out by hand.
+#include "kernels/bf16.h"
 #include "tests/unit/reference_run.h"
 
 static void test_losses(void **state) {
@@ -206,6 +207,31 @@ static void test_pointwise_losses(void **state) {
   near_to(dx[0], 0.5 - 0.1);
   near_to(dx[1], 0.25 - 0.8);
   near_to(dx[2], 0.25 - 0.1);
+
+  // The same logits as a product, of either form, with biases.
+  for (int transposed = 0; transposed < 2; transposed++) {
+    co_op_desc linear = {.op = CO_OP_LINEAR_CROSS_ENTROPY, .has_out = 60};
+    linear.attr.label_smoothing = 0.3;
+    linear.attr.transposed = transposed;
+    double one = 2, w[3] = {log(2) / 2, 1, 0}, b[3] = {0, -2, 0}, slope, dw[3], db[3], hits[2];
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_x, CO_F64,
+            co_shape_make(2, (int64_t)1, (int64_t)1));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_w, CO_F64,
+            co_shape_make(2, (int64_t)(transposed ? 3 : 1), (int64_t)(transposed ? 1 : 3)));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_b, CO_F64, vector(3));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_target, CO_I32, vector(1));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_weight, CO_F64, vector(1));
+    operand(&linear, true, CO_LINEAR_CROSS_ENTROPY_step, CO_U8, vector((int64_t)sizeof step));
+    run(&linear, (void *[CO_OP_MAX_OPERANDS]){&one, w, b, &target, &weight, &step},
+        (void *[CO_OP_MAX_OPERANDS]){&loss, &sum, &slope, dw, db, hits});
+    near_to(loss, 0.1 * log(2) + 0.9 * log(4));
+    near_to(sum, loss);
+    near_to(slope, (0.5 - 0.1) * w[0] + (0.25 - 0.8) * w[1]);
+    near_to(dw[1], 2 * (0.25 - 0.8));
+    near_to(db[2], 0.25 - 0.1);
+    near_to(hits[0], 0);
+    near_to(hits[1], 1);
+  }
 }
 
 static void test_sgd(void **state) {
@@ -250,6 +276,36 @@ static void test_sgd(void **state) {
   run(&desc, (void *[CO_OP_MAX_OPERANDS]){w, g, m, &segment, &step, gate},
       (void *[CO_OP_MAX_OPERANDS]){w, m});
   near_to(w[1], 1);
+}
+
+// The last two of ten gradients are in bf16.
+static void test_narrow_gradients(void **state) {
+  (void)state;
+  co_segment segment = {.begin = 7, .count = 3, .rate = 1, .decay = 1};
+  co_step step = {.learning_rate = 0.5, .bias_correction1 = 1, .bias_correction2 = 1};
+  double w[10] = {0}, g[8] = {[7] = 2}, v[10] = {0}, gate[2], sum;
+  co_bf16 narrow[2] = {co_bf16_round(3), co_bf16_round(-6)};
+  void *norm_in[CO_OP_MAX_OPERANDS] = {g, &segment, NULL, narrow};
+  co_op_desc norm = {.op = CO_OP_GRADIENT_NORM, .has_out = 2};
+  operand(&norm, true, CO_GRADIENT_NORM_g, CO_F64, vector(8));
+  operand(&norm, true, CO_GRADIENT_NORM_segments, CO_U8, vector((int64_t)sizeof segment));
+  operand(&norm, true, CO_GRADIENT_NORM_narrow, CO_BF16, vector(2));
+  run(&norm, norm_in, (void *[CO_OP_MAX_OPERANDS]){&sum, gate});
+  near_to(sum, 4 + 9 + 36);
+  void *in[CO_OP_MAX_OPERANDS] = {w, g, v, NULL, &segment, &step, gate, narrow};
+  co_op_desc desc = {.op = CO_OP_RMSPROP, .attr = {.beta2 = 1, .added = 1, .epsilon = 1}};
+  operand(&desc, true, CO_RMSPROP_w, CO_F64, vector(10));
+  operand(&desc, true, CO_RMSPROP_g, CO_F64, vector(8));
+  operand(&desc, true, CO_RMSPROP_v, CO_F64, vector(10));
+  operand(&desc, true, CO_RMSPROP_segments, CO_U8, vector((int64_t)sizeof segment));
+  operand(&desc, true, CO_RMSPROP_step, CO_U8, vector((int64_t)sizeof step));
+  operand(&desc, true, CO_RMSPROP_gate, CO_F64, vector(2));
+  operand(&desc, true, CO_RMSPROP_narrow, CO_BF16, vector(2));
+  run(&desc, in, (void *[CO_OP_MAX_OPERANDS]){w, v});
+  const double wanted[3] = {-0.5 * 2 / 3, -0.5 * 3 / 4, 0.5 * 6 / 7};
+  for (int i = 0; i < 3; i++)
+    near_to(w[7 + i], wanted[i]);
+  near_to(w[6], 0);
 }
 
 // RMSprop with and without momentum, Adagrad, gradients limited to a size.
@@ -474,6 +530,7 @@ int main(void) {
       cmocka_unit_test(test_distributions),
       cmocka_unit_test(test_pointwise_losses),
       cmocka_unit_test(test_sgd),
+      cmocka_unit_test(test_narrow_gradients),
       cmocka_unit_test(test_rmsprop),
       cmocka_unit_test(test_adam),
       cmocka_unit_test(test_rows),

@@ -14,8 +14,9 @@ static void adjust(ops_problem *p) {
   int64_t rows = p->desc.in[0].shape.dim[0], count = co_shape_count(&p->desc.in[0].shape);
   int64_t size = count / rows;
   double *x = p->in[0], *weight = p->in[ops_problem_input(p, "weight")];
-  void *target = p->in[ops_problem_input(p, "target")];
-  bool classes = p->desc.in[1].dtype == CO_I32;
+  const int at = ops_problem_input(p, "target");
+  void *target = p->in[at];
+  bool classes = p->desc.in[at].dtype == CO_I32;
   if (ops_problem_has_flag(p, "large"))
     for (int64_t i = 0; i < count; i++)
       x[i] = (double)(float)(300 * x[i]);
@@ -72,6 +73,77 @@ OPS_FAMILY(softmax_cross_entropy) = {
     .adjust = adjust,
     .magnitude = classes_magnitude,
     .cases = classes_cases,
+};
+
+// Sums over features, then over classes (of dx) or rows (of dw and db).
+static int64_t linear_terms(const co_op_desc *desc, int output) {
+  const int64_t *x = desc->in[CO_LINEAR_CROSS_ENTROPY_x].shape.dim;
+  const int64_t V = co_shape_count(&desc->in[CO_LINEAR_CROSS_ENTROPY_w].shape) / x[1];
+  const bool rows = output == CO_LINEAR_CROSS_ENTROPY_dw || output == CO_LINEAR_CROSS_ENTROPY_db;
+  return x[1] + V + (rows ? x[0] : 0);
+}
+
+static void adjust_linear(ops_problem *p) {
+  const int64_t *x = p->desc.in[CO_LINEAR_CROSS_ENTROPY_x].shape.dim;
+  const int64_t V = co_shape_count(&p->desc.in[CO_LINEAR_CROSS_ENTROPY_w].shape) / x[1];
+  int32_t *target = p->in[CO_LINEAR_CROSS_ENTROPY_target];
+  for (int64_t n = 0; n < x[0]; n++) // over the classes, not the features
+    target[n] = (int32_t)((n * 7 + 3) % V);
+  adjust(p);
+}
+
+// As of the logits, which are at most so large.
+static double linear_magnitude(const ops_problem *p, int output) {
+  const co_step *step = p->in[CO_LINEAR_CROSS_ENTROPY_step];
+  const double D = (double)p->desc.in[CO_LINEAR_CROSS_ENTROPY_x].shape.dim[1];
+  const double x = ops_largest(p, CO_LINEAR_CROSS_ENTROPY_x);
+  const double w = ops_largest(p, CO_LINEAR_CROSS_ENTROPY_w);
+  const double weight = ops_largest(p, CO_LINEAR_CROSS_ENTROPY_weight);
+  const double logits = 1 + D * x * w + ops_largest(p, CO_LINEAR_CROSS_ENTROPY_b);
+  const double slope = weight * step->inv_norm[p->desc.attr.output] * logits;
+  switch (output) {
+  case CO_LINEAR_CROSS_ENTROPY_loss:
+    return logits;
+  case CO_LINEAR_CROSS_ENTROPY_sum:
+    return weight * logits;
+  case CO_LINEAR_CROSS_ENTROPY_dx:
+    return slope * w;
+  case CO_LINEAR_CROSS_ENTROPY_dw:
+    return slope * x;
+  default:
+    return output == CO_LINEAR_CROSS_ENTROPY_db ? slope : 0;
+  }
+}
+
+static const char *const linear_cases[] = {
+    "x=1x1 w=1x1 dx dw",
+    "x=7x3 w=3x33 b=33 dx dw db hits holes",
+    "x=9x5 w=70x5 transposed dx dw hits holes output=3",
+    "x=33x32 w=64x32 b=64 transposed dx dw db",
+    "x=17x32 w=32x96 dw",
+    "x=5x33 w=100x33 transposed dx",
+    "x=4x6 w=6x50 b=50 hits",
+    "x=6x7 w=7x40 b=40 dx dw db none hits",
+    "x=9x5 w=5x70 b=70 dx dw db hits label_smoothing=0.1 holes",
+    // Several tiles, of which the last is not full.
+    "x=600x3 w=800x3 transposed dx dw hits",
+    OPS_SWEEP,
+    "x=600x4 w=4x800 b=800 dx dw db hits holes",
+    "x=33x64 w=64x300 b=300 dx dw db hits",
+    "x=12x48 w=333x48 transposed label_smoothing=0.3 dx dw",
+    "x=1x16 w=5000x16 transposed dx dw hits",
+    NULL,
+};
+
+OPS_FAMILY(linear_cross_entropy) = {
+    .op = CO_OP_LINEAR_CROSS_ENTROPY,
+    .loss = true,
+    .host_only = true,
+    .flags = "holes none",
+    .terms = linear_terms,
+    .adjust = adjust_linear,
+    .magnitude = linear_magnitude,
+    .cases = linear_cases,
 };
 
 // Targets of BINARY and HINGE within [0, 1]; of integers, 0 or 1. Others keep away from kinks.
