@@ -131,6 +131,9 @@ typedef struct co_backend_api {
   bool relu_masks;
   // True where BATCH_NORM that pools as well costs less than MAX_POOL2D behind it.
   bool norm_pools;
+  // True where BATCH_NORM_INFERENCE is folded into the weights before it for scoring, which rounds in
+  // another way: the reference computes what the graph says.
+  bool folds_norms;
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;
 } co_backend_api;

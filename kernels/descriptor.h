@@ -104,6 +104,7 @@ typedef struct co_op_attr {
   int64_t groups;                // LAYER_NORM; 0 = over the last dimension
   int64_t append;                // APPEND_ROWS, 0 or 1
   int64_t transposed;            // LINEAR_CROSS_ENTROPY: w is (V, D), 0 or 1
+  int64_t axis;                  // FOLD_BATCH_NORM: the dimension of w's output features
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
   // by the inference.
   int64_t parts[CO_OPERANDS_MOST];

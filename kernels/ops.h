@@ -112,10 +112,12 @@
   X(BATCH_NORM_INFERENCE, batch_norm_inference, (x, gamma, beta, running_mean, running_variance),  \
     (y), "BATCH_NORM_INFERENCE_BACKWARD dy gamma running_variance -> dx", "",                      \
     .bf16 = "x -> y", .activation = true,                                                          \
-    .why = "not folded into the weights, which training changes")                                  \
+    .why = "no f32 product for scoring alone is before it, or others read that too")               \
   X(BATCH_NORM_INFERENCE_BACKWARD, batch_norm_inference_backward, (dy, gamma, running_variance),   \
     (dx), "", "", .bf16 = "dy -> dx", .accumulate = "dx",                                          \
     .why = "not folded into the weights, which training changes")                                  \
+  X(FOLD_BATCH_NORM, fold_batch_norm, (w, gamma, beta, running_mean, running_variance, (b)),       \
+    (kernel, bias), "", "", .why = "libraries read weights as they lie")                           \
   X(LAYER_NORM, layer_norm, (x, gamma, beta), (y, (mean), (inverse)),                              \
     "LAYER_NORM_BACKWARD x gamma mean inverse dy -> dx dgamma dbeta", "",                          \
     .bf16 = "x -> y", .why = "needs sums over whole rows first")                                   \
@@ -411,6 +413,10 @@
 //                argmax, of what MAX_POOL2D_BACKWARD gives for dy (N, P, Q, C) in place of dy; with y, the
 //                result of a relu, of y > 0 ? dy : 0. BATCH_NORM_INFERENCE: with running statistics, then
 //                act; its gradient is that of x alone, gamma dy / sqrt(running_variance + epsilon).
+// FOLD_BATCH_NORM  weights w of a DENSE, CONV2D or CONV2D_TRANSPOSE with features o along dimension
+//                attr.axis, b (O) or 0, followed by BATCH_NORM_INFERENCE, as those of one product (Jacob et
+//                al. 2018, section 3.2): s = gamma / sqrt(running_variance + epsilon), kernel = w s[o],
+//                bias (O) = (b - running_mean) s + beta, in double and rounded once.
 // LAYER_NORM     over the last dimension (Ba et al. 2016), biased variance: mean and inverse = 1 /
 //                sqrt(variance + epsilon), both (…) without the last; y = gamma (x - mean) inverse +
 //                beta, gamma and beta (C). With G = attr.groups > 0 (Wu & He 2018) over all of a row of x

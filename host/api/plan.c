@@ -319,7 +319,7 @@ static void report_plans(const planning *p, cohort_result *result) {
     co_json_key(json, "rows");
     co_json_int(json, plan->options.shape.rows);
     co_json_key(json, "arena_bytes");
-    co_json_int(json, (int64_t)plan->arena_bytes);
+    co_json_int(json, (int64_t)(plan->arena_bytes + plan->kept_bytes));
     co_json_key(json, "workspace_bytes");
     co_json_int(json, (int64_t)plan->workspace_bytes);
     co_json_key(json, "flops");
@@ -337,7 +337,7 @@ static void report_plans(const planning *p, cohort_result *result) {
     co_text_printf(&result->text, "plan: %s%s, %lld rows, %.1f MFLOP, arena %.2f MiB",
                    co_mode_name(plan->options.mode), is_input(p, plan) ? " input" : "",
                    (long long)plan->options.shape.rows, (double)plan->flops / 1e6,
-                   (double)plan->arena_bytes / 1048576);
+                   (double)(plan->arena_bytes + plan->kept_bytes) / 1048576);
     if (co_plan_launches(plan))
       co_text_printf(&result->text, ", %lld launches", (long long)co_plan_launches(plan));
     co_text_printf(&result->text, "\n");

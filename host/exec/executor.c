@@ -26,7 +26,10 @@ struct co_executor {
   moving_use *uses;
   int64_t use_count, use_capacity;
   void **constants; // device copies
-  double *seconds;  // by operation, where they are timed
+  char *kept;       // CO_STORAGE_KEPT, of the parameters by kept_version, if is_made
+  bool is_made;
+  uint64_t kept_version;
+  double *seconds; // by operation, where they are timed
   int64_t runs;
   const void **inputs;
 };
@@ -60,6 +63,8 @@ void *co_executor_address(const co_executor *executor, co_value id) {
   switch (value->info.storage) {
   case CO_STORAGE_ARENA:
     return (char *)executor->memory.arena + value->offset;
+  case CO_STORAGE_KEPT:
+    return executor->kept + value->offset;
   case CO_STORAGE_INPUT:
     return (void *)(uintptr_t)executor->inputs[value->info.index];
   case CO_STORAGE_PARAM:
@@ -113,6 +118,7 @@ static bool is_widened(const co_executor *executor, const co_constant *constant)
 
 co_status co_executor_upload_constants(co_executor *executor) {
   const co_graph *graph = executor->plan->graph;
+  executor->is_made = false;
   for (int64_t i = 0; i < graph->constant_count; i++) {
     const co_constant *constant = &graph->constants[i];
     CO_RETURN_IF_FAILED(is_widened(executor, constant)
@@ -178,6 +184,9 @@ co_status co_executor_create(co_executor **out, const co_plan *plan, co_store *s
       co_alloc_zero(plan->ctx, (size_t)graph->input_count + 1, sizeof *executor->inputs);
   if (!executor->ops || !executor->constants || !executor->inputs) goto cleanup;
   CO_TRY(create_constants(executor));
+  if (plan->kept_bytes)
+    CO_TRY(executor->backend->api->buffer_create(executor->backend, plan->kept_bytes,
+                                                 (void **)&executor->kept));
   for (int64_t i = 0; i < plan->op_count; i++)
     CO_TRY(bind_op(executor, i));
   *out = executor;
@@ -192,6 +201,7 @@ void co_executor_free(co_executor *executor) {
   if (executor->constants)
     for (int64_t i = 0; i < executor->plan->graph->constant_count; i++)
       executor->backend->api->buffer_free(executor->backend, executor->constants[i]);
+  executor->backend->api->buffer_free(executor->backend, executor->kept);
   co_free(executor->ctx, executor->constants);
   co_free(executor->ctx, executor->seconds);
   co_free(executor->ctx, executor->inputs);
@@ -267,8 +277,11 @@ static void join_after_failure(const co_executor *executor) {
 
 co_status co_executor_run(co_executor *executor) {
   const co_plan *plan = executor->plan;
+  const uint64_t version = executor->store->version;
+  const bool made = executor->is_made && executor->kept_version == version;
   bool beside = false; // something that the first queue has not waited for
   for (int64_t i = 0; i < plan->op_count; i++) {
+    if (plan->ops[i].once && made) continue;
     co_alive(executor->ctx, CO_PATIENCE);
     double begun = executor->seconds ? now() : 0;
     co_status status = run_op(executor, i);
@@ -280,6 +293,8 @@ co_status co_executor_run(co_executor *executor) {
       return status;
     }
   }
+  executor->is_made = true;
+  executor->kept_version = version;
   executor->runs++;
   return plan->joins ? executor->backend->api->join(executor->backend) : CO_OK;
 }

@@ -50,7 +50,7 @@ static void hint_of(const co_plan *plan, bool training, bool parameters) {
 co_status co_memory_check(const co_plan *largest, co_store *store, bool training, int slots) {
   if (!store->backend->api->host_memory) return CO_OK;
   size_t left = co_context_memory_left(store->ctx), kept = co_store_bytes(store, training, slots);
-  size_t arena = largest ? largest->arena_bytes : 0;
+  size_t arena = largest ? largest->arena_bytes + largest->kept_bytes : 0;
   if (kept <= left && arena <= left - kept) return CO_OK;
   bool parameters = kept > arena;
   const char *layer = "";

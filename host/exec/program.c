@@ -14,6 +14,7 @@ static co_status plan_unit(co_program *program, const co_graph *graph, co_unit *
   if (out->plan->arena_bytes > program->arena_bytes) program->arena_bytes = out->plan->arena_bytes;
   if (out->plan->workspace_bytes > program->workspace_bytes)
     program->workspace_bytes = out->plan->workspace_bytes;
+  program->kept_bytes += out->plan->kept_bytes;
   return CO_OK;
 }
 
@@ -474,7 +475,7 @@ void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   for (int k = CO_BLOCK_SLOT0; k <= CO_BLOCK_SLOT1; k++)
     out->slots += co_store_row_bytes(store, (co_block)k);
   out->slots += co_store_row_bytes(store, CO_BLOCK_STEPS);
-  out->arena = program->arena_bytes;
+  out->arena = program->arena_bytes + program->kept_bytes;
   out->workspace = program->workspace_bytes;
   out->batches = program->section_bytes;
   for (int i = 0; i < program->depth; i++)

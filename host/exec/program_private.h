@@ -69,6 +69,7 @@ struct co_program {
   co_unit *evaluations; // by shape
   int64_t evaluation_count;
   size_t arena_bytes, workspace_bytes;
+  size_t kept_bytes;               // of all plans together
   const co_plan *largest;          // that needs the most of the arena
   void *arena, *step, *metrics[2]; // metrics: training, evaluation
   // Devices with memory of their own: the input section, and what steps bring along.

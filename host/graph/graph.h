@@ -29,6 +29,7 @@ typedef enum co_storage {
   CO_STORAGE_RESULT,   // f64 that one run writes and its caller reads, wherever he binds them
   CO_STORAGE_CONSTANT, // bytes owned by the graph
   CO_STORAGE_MIRROR,   // the bf16 copy of a parameter, in the store (plans only)
+  CO_STORAGE_KEPT,     // made of parameters alone, and kept from run to run (plans only)
   CO_STORAGE_ROWS      // a block of a parameter with `rows` (plans only): co_block in `index`
 } co_storage;
 

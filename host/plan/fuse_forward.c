@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 2: activations become epilogues, flattens become multi-dimensional inputs of DENSE, metrics
-// outputs of their loss, the operations of an input section one. Observed values are never fused away.
+// Pass 2: activations become epilogues, flattens multi-dimensional inputs of DENSE, normalisations part
+// of the weights before them (in scoring), metrics outputs of their loss, the operations of an input
+// section one. Observed values are never fused away.
 #include "host/plan/pass.h"
 
 static int64_t find_writer(const co_plan *plan, co_value value) {
@@ -131,11 +132,69 @@ static void fuse_input(co_plan *plan, int64_t first) {
   plan->ops[last] = rows;
 }
 
+// The dimension of a product's weights that counts its results, -1 of what is no such product. All of
+// these have x, w and b in the places of CONV2D.
+static int feature_axis(co_op op) {
+  return op == CO_OP_DENSE ? 1 : op == CO_OP_CONV2D ? 3 : op == CO_OP_CONV2D_TRANSPOSE ? 2 : -1;
+}
+
+static co_status add_folded(co_plan *plan, co_value like, const char *of, co_value *out) {
+  co_tensor_desc desc = plan->values[like].info.desc;
+  char *name = co_arena_format(plan->arena, "%s folded", of);
+  if (!name) return CO_ERR_MEMORY;
+  desc.layout = CO_LAYOUT_CANONICAL;
+  return co_plan_add_value(plan, name, &desc, CO_STORAGE_ARENA, 0, out);
+}
+
+// Scoring changes no weights: a normalisation by stored statistics becomes part of them. In bf16 the
+// weights of products are the store's.
+static co_status fold_norm(co_plan *plan, co_plan_op *norm) {
+  const co_value x = norm->in[CO_BATCH_NORM_INFERENCE_x];
+  const int64_t writer = find_writer(plan, x);
+  if (writer < 0 || !may_vanish(plan, x)) return CO_OK;
+  co_plan_op *product = &plan->ops[writer];
+  const int axis = feature_axis(product->desc.op);
+  const co_value w = axis < 0 ? CO_NO_VALUE : product->in[CO_CONV2D_w];
+  if (w == CO_NO_VALUE || plan->values[w].info.storage != CO_STORAGE_PARAM ||
+      product->desc.attr.activation != CO_ACTIVATION_NONE)
+    return CO_OK;
+  co_plan_op fold = co_plan_op_make(CO_OP_FOLD_BATCH_NORM, norm->layer, NULL), folded = *product;
+  fold.desc.attr.epsilon = norm->desc.attr.epsilon;
+  fold.desc.attr.axis = axis;
+  fold.in[CO_FOLD_BATCH_NORM_w] = w;
+  fold.in[CO_FOLD_BATCH_NORM_gamma] = norm->in[CO_BATCH_NORM_INFERENCE_gamma];
+  fold.in[CO_FOLD_BATCH_NORM_beta] = norm->in[CO_BATCH_NORM_INFERENCE_beta];
+  fold.in[CO_FOLD_BATCH_NORM_running_mean] = norm->in[CO_BATCH_NORM_INFERENCE_running_mean];
+  fold.in[CO_FOLD_BATCH_NORM_running_variance] = norm->in[CO_BATCH_NORM_INFERENCE_running_variance];
+  fold.in[CO_FOLD_BATCH_NORM_b] = product->in[CO_CONV2D_b];
+  CO_RETURN_IF_FAILED(
+      add_folded(plan, w, plan->values[w].info.name, &fold.out[CO_FOLD_BATCH_NORM_kernel]));
+  const co_value beta = fold.in[CO_FOLD_BATCH_NORM_beta];
+  CO_RETURN_IF_FAILED(
+      add_folded(plan, beta, plan->values[beta].info.name, &fold.out[CO_FOLD_BATCH_NORM_bias]));
+  folded.in[CO_CONV2D_w] = fold.out[CO_FOLD_BATCH_NORM_kernel];
+  folded.in[CO_CONV2D_b] = fold.out[CO_FOLD_BATCH_NORM_bias];
+  folded.out[0] = norm->out[0];
+  folded.desc.attr.activation = norm->desc.attr.activation;
+  folded.note =
+      co_arena_format(plan->arena, "%s%sfolded batch norm%s", product->note ? product->note : "",
+                      product->note ? ", " : "", norm->note ? " and relu" : "");
+  if (!folded.note) return CO_ERR_MEMORY;
+  *product = fold; // nothing between the two reads the product
+  *norm = folded;
+  return CO_OK;
+}
+
 co_status co_pass_fuse_forward(co_plan *plan) {
+  const bool folds =
+      plan->options.mode == CO_MODE_INFER && !plan->options.bf16 && plan->backend->api->folds_norms;
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_RELU) fuse_activation(plan, &plan->ops[i]);
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_DENSE) fuse_flatten(plan, &plan->ops[i]);
+  for (int64_t i = 0; folds && i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_BATCH_NORM_INFERENCE)
+      CO_RETURN_IF_FAILED(fold_norm(plan, &plan->ops[i]));
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_CATEGORICAL_HITS) join_hits(plan, &plan->ops[i]);
   for (int64_t i = 0; i < plan->op_count; i++)

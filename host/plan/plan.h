@@ -43,10 +43,11 @@ typedef struct co_plan_options {
 typedef struct co_plan_value {
   co_value_info info;
   size_t bytes;
-  size_t offset;       // in the arena, for CO_STORAGE_ARENA
+  size_t offset;       // in the arena, for CO_STORAGE_ARENA; in what is kept, for CO_STORAGE_KEPT
   int32_t first, last; // operations that write it first and use it last; -1 = unused
   int32_t param;       // store entry of PARAM, STATE and GRADIENT values
   co_value view_of;    // shares the memory of this earlier value (an elided RESHAPE)
+  bool once;           // written by an operation that is `once`
 } co_plan_value;
 
 typedef struct co_plan_op {
@@ -58,6 +59,7 @@ typedef struct co_plan_op {
   const char *layer;       // may be NULL
   const char *note;        // "fused relu", "layout", "accumulate", … or NULL
   bool backward;
+  bool once;     // makes the same of the same parameters: runs where they have changed
   bool beside;   // runs on the second queue, behind the operations before it
   bool waits;    // for what runs there
   int32_t until; // the last operation that may run at the same time: itself, unless `beside`
@@ -76,6 +78,7 @@ typedef struct co_plan {
   co_value *gradients;    // GRADIENT: per graph input its gradient, CO_NO_VALUE where there is none
   bool *has_gradient;     // per store entry: this plan writes its gradient
   size_t arena_bytes;     // activations, gradients of activations and workspaces
+  size_t kept_bytes;      // of CO_STORAGE_KEPT
   size_t workspace_bytes; // the largest workspace, or two that are in use at the same time
   int64_t flops;
   bool joins; // something is beside the last operation

@@ -375,6 +375,7 @@ static const co_backend_api api = {
     .download = download,
     .fill_zero = fill_zero,
     .synchronize = synchronize,
+    .folds_norms = true,
     .host_memory = true,
 };
 

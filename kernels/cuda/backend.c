@@ -497,6 +497,7 @@ static const co_backend_api api = {
     .memory_info = memory_info,
     .relu_masks = true,
     .norm_pools = true,
+    .folds_norms = true,
     .host_memory = false,
 };
 

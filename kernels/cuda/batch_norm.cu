@@ -225,6 +225,39 @@ __global__ void batch_norm_inference_dx(T *dx, const T *dy, const float *gamma,
   }
 }
 
+struct Fold {
+  float *kernel, *bias;
+  const float *w, *gamma, *beta, *mean, *variance, *b; // b or nullptr
+  int64_t count, channels, inner; // inner: elements of w from one channel to the next
+  double epsilon;
+};
+
+// A thread an element of the kernel, then one of the bias.
+__global__ void fold_batch_norm(Fold f) {
+  for (int64_t i = grid_index(); i < f.count + f.channels; i += grid_size()) {
+    bool weight = i < f.count;
+    int64_t c = weight ? i / f.inner % f.channels : i - f.count;
+    double scale =
+        static_cast<double>(f.gamma[c]) / sqrt(static_cast<double>(f.variance[c]) + f.epsilon);
+    if (weight) {
+      f.kernel[i] = static_cast<float>(static_cast<double>(f.w[i]) * scale);
+      continue;
+    }
+    double offset = (f.b ? static_cast<double>(f.b[c]) : 0) - static_cast<double>(f.mean[c]);
+    f.bias[c] = static_cast<float>(offset * scale + static_cast<double>(f.beta[c]));
+  }
+}
+
+// Elements from one channel to the next, as w lies: (KH, KW, …, channels, …), or (last, KH, KW, …).
+static int64_t inner_of(const co_op_desc *desc) {
+  const co_tensor_desc &w = desc->in[CO_FOLD_BATCH_NORM_w];
+  int64_t inner = 1, axis = desc->attr.axis;
+  const bool first = w.layout != CO_LAYOUT_CANONICAL && axis == w.shape.rank - 1;
+  for (int64_t i = first ? 0 : axis + 1; i < w.shape.rank; i++)
+    if (w.layout == CO_LAYOUT_CANONICAL || i < w.shape.rank - 1) inner *= w.shape.dim[i];
+  return inner;
+}
+
 static size_t scale_bytes(const Columns &c) {
   return static_cast<size_t>(c.channels) * sizeof(float4);
 }
@@ -379,4 +412,26 @@ extern "C" cudaError_t co_cuda_batch_norm_inference(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_batch_norm_inference_backward(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_batch_norm_inference_backward<co::bf16>(call)
                                         : co::launch_batch_norm_inference_backward<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_fold_batch_norm(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  float *const *in = reinterpret_cast<float *const *>(call->in);
+  float *const *out = reinterpret_cast<float *const *>(call->out);
+  const co_shape &w = desc->in[CO_FOLD_BATCH_NORM_w].shape;
+  co::Fold f = {out[CO_FOLD_BATCH_NORM_kernel],
+                out[CO_FOLD_BATCH_NORM_bias],
+                in[CO_FOLD_BATCH_NORM_w],
+                in[CO_FOLD_BATCH_NORM_gamma],
+                in[CO_FOLD_BATCH_NORM_beta],
+                in[CO_FOLD_BATCH_NORM_running_mean],
+                in[CO_FOLD_BATCH_NORM_running_variance],
+                co_cuda_has_in(desc, CO_FOLD_BATCH_NORM_b) ? in[CO_FOLD_BATCH_NORM_b] : nullptr,
+                co_cuda_count(&w),
+                w.dim[desc->attr.axis],
+                co::inner_of(desc),
+                desc->attr.epsilon};
+  CO_LAUNCH(co::fold_batch_norm, co::blocks_for(f.count + f.channels), co::block_threads, 0,
+            call->stream, f);
+  return cudaGetLastError();
 }

@@ -97,6 +97,16 @@ static co_status plan_conv(co_cuda *cuda, const co_cuda_impl *impl, const co_op_
   return CO_OK;
 }
 
+// Weights for a convolution, in the order that it reads.
+static co_status plan_fold(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                           co_cuda_answer *answer, co_prepared **out) {
+  CO_RETURN_IF_FAILED(co_cuda_plan_kernel(cuda, impl, desc, answer, out));
+  if (desc->in[CO_FOLD_BATCH_NORM_w].shape.rank == 4)
+    answer->choice.in[CO_FOLD_BATCH_NORM_w] = answer->choice.out[CO_FOLD_BATCH_NORM_kernel] =
+        CO_CUDA_LAYOUT_OHWI;
+  return CO_OK;
+}
+
 // ---- pooling -----------------------------------------------------------------------------------
 
 static int argmax_of(co_op op) {
@@ -198,6 +208,12 @@ const co_cuda_impl co_cuda_kernels[] = {
            .bf16_in = 1, .bf16_out = 1),
     KERNEL(BATCH_NORM_INFERENCE_BACKWARD, co_cuda_batch_norm_inference_backward, .f32_in = 7,
            .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
+    {.op = CO_OP_FOLD_BATCH_NORM,
+     .name = "cuda",
+     .plan = plan_fold,
+     .launch = co_cuda_fold_batch_norm,
+     .f32_in = 63,
+     .f32_out = 3},
     {.op = CO_OP_MAX_POOL2D,
      .name = "cuda",
      .plan = plan_pool,

@@ -293,6 +293,8 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->groups = (int64_t)number;
   else if (is(key, length, "append"))
     attr->append = (int64_t)number;
+  else if (is(key, length, "axis"))
+    attr->axis = (int64_t)number;
   else if (is(key, length, "clip_norm"))
     attr->clip_norm = number;
   else if (is(key, length, "clip_value"))

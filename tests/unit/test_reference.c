@@ -233,6 +233,35 @@ static void test_batch_norm(void **state) {
   near_to(y[3], 4 * 4 / 2.0);
 }
 
+// Two features, along the last and the first dimension of the weights; factors 4 / 2 and 3 / 1.
+static void test_fold_batch_norm(void **state) {
+  (void)state;
+  double w[4] = {1, 2, 3, 4}, gamma[2] = {4, 3}, beta[2] = {10, -1}, mean[2] = {1, 5};
+  double variance[2] = {3, 0}, b[2] = {7, 8}, kernel[4], bias[2];
+  void *in[CO_OP_MAX_OPERANDS] = {w, gamma, beta, mean, variance, b};
+  void *out[CO_OP_MAX_OPERANDS] = {kernel, bias};
+  for (int axis = 0; axis < 2; axis++) {
+    co_op_desc desc = {.op = CO_OP_FOLD_BATCH_NORM, .attr.epsilon = 1, .attr.axis = axis};
+    operand(&desc, true, 0, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
+    for (int i = 1; i < 6; i++)
+      operand(&desc, true, i, CO_F64, vector(2));
+    run(&desc, in, out);
+    near_to(kernel[0], 1 * 2);
+    near_to(kernel[1], 2 * (axis ? 3 : 2));
+    near_to(kernel[2], 3 * (axis ? 2 : 3));
+    near_to(kernel[3], 4 * 3);
+    near_to(bias[0], (7 - 1) * 2 + 10);
+    near_to(bias[1], (8 - 5) * 3 - 1);
+    desc.has_in &= ~(1u << CO_FOLD_BATCH_NORM_b);
+    desc.has_out = 0;
+    in[CO_FOLD_BATCH_NORM_b] = NULL;
+    run(&desc, in, out);
+    near_to(bias[0], -1 * 2 + 10);
+    near_to(bias[1], -5 * 3 - 1);
+    in[CO_FOLD_BATCH_NORM_b] = b;
+  }
+}
+
 static void test_activations(void **state) {
   (void)state;
   const double x[5] = {0, log(3), -log(3), -1000, INFINITY};
@@ -408,13 +437,13 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_upsample),     cmocka_unit_test(test_convolution_variants),
-      cmocka_unit_test(test_windows),      cmocka_unit_test(test_augment),
-      cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_activations),
-      cmocka_unit_test(test_curves),       cmocka_unit_test(test_layer_norm),
-      cmocka_unit_test(test_group_norm),   cmocka_unit_test(test_scale_channels),
-      cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),       cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_upsample),       cmocka_unit_test(test_convolution_variants),
+      cmocka_unit_test(test_windows),        cmocka_unit_test(test_augment),
+      cmocka_unit_test(test_batch_norm),     cmocka_unit_test(test_fold_batch_norm),
+      cmocka_unit_test(test_activations),    cmocka_unit_test(test_curves),
+      cmocka_unit_test(test_layer_norm),     cmocka_unit_test(test_group_norm),
+      cmocka_unit_test(test_scale_channels), cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,3 +109,22 @@ OPS_FAMILY(batch_norm_inference) = {
     .adjust = adjust,
     .cases = inference_cases,
 };
+
+static const char *const fold_cases[] = {
+    "w=1x1 axis=1 epsilon=1e-3",
+    "w=17x5 b=5 axis=1 epsilon=1e-3",
+    "w=3x3x2x7 axis=3 epsilon=1e-3 flat",
+    "w=1x3x4x8 b=8 axis=3 epsilon=1e-5",
+    "w=3x2x5x4 b=5 gamma=5 beta=5 running_mean=5 running_variance=5 axis=2 epsilon=1e-3",
+    OPS_SWEEP,
+    "w=3x3x16x33 b=33 axis=3 epsilon=1e-3",
+    "w=4x4x6x6 axis=2 epsilon=1e-3",
+    NULL,
+};
+
+OPS_FAMILY(fold_batch_norm) = {
+    .op = CO_OP_FOLD_BATCH_NORM,
+    .flags = "flat",
+    .adjust = adjust,
+    .cases = fold_cases,
+};
