@@ -126,9 +126,11 @@ static const char *const linear_cases[] = {
     "x=6x7 w=7x40 b=40 dx dw db none hits",
     "x=9x5 w=5x70 b=70 dx dw db hits label_smoothing=0.1 holes",
     // Several tiles, of which the last is not full.
-    "x=600x3 w=800x3 transposed dx dw hits",
+    "x=3x2 w=17000x2 transposed label_smoothing=0.2 dx dw hits holes",
+    "x=2x1 w=1x17000 b=17000 dx dw hits",
     OPS_SWEEP,
-    "x=600x4 w=4x800 b=800 dx dw db hits holes",
+    "x=17x3 w=11000x3 transposed dx dw hits",
+    "x=2x1 w=1x8300 b=8300 dx dw db hits holes",
     "x=33x64 w=64x300 b=300 dx dw db hits",
     "x=12x48 w=333x48 transposed label_smoothing=0.3 dx dw",
     "x=1x16 w=5000x16 transposed dx dw hits",
@@ -138,7 +140,6 @@ static const char *const linear_cases[] = {
 OPS_FAMILY(linear_cross_entropy) = {
     .op = CO_OP_LINEAR_CROSS_ENTROPY,
     .loss = true,
-    .host_only = true,
     .flags = "holes none",
     .terms = linear_terms,
     .adjust = adjust_linear,
