@@ -93,6 +93,9 @@ static co_status print_options(co_events_import *m, const char *digest) {
   print_text(t, "query", o->rows.query);
   for (int64_t i = 0; i < o->rows.header_count; i++)
     print_text(t, "-", o->rows.header[i]);
+  for (int64_t i = 0; i < o->rows.pseudonymized_count; i++)
+    print_text(t, "pseudonymized", o->rows.pseudonymized[i]);
+  print_text(t, "key_check", o->rows.key_check);
   co_text_printf(t, "sampling: %d\n", (int)o->sampling);
   for (int64_t i = 0; i < o->cutoff_count; i++)
     co_text_printf(t, "cutoff: %" PRId64 "\n", o->cutoffs[i]);
@@ -571,7 +574,9 @@ static co_status run(co_events_import *m) {
     return write_into(m);
   }
   const co_output output = {o->output, true, o->files, o->file_count};
+  const co_output same = {o->output, true, &o->items_path, o->items_path != NULL};
   CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
+  CO_RETURN_IF_FAILED(co_output_check(m->ctx, &same));
   CO_RETURN_IF_FAILED(choose_values(m));
   CO_RETURN_IF_FAILED(begin_items(m));
   if (!o->temporary && !o->force && co_path_exists(o->output)) {

@@ -3,9 +3,11 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "datasets/cell.h"
+#include "datasets/format.h"
 #include "datasets/import_columns.h"
 
 enum { IMAGES_BYTES = 64 << 20 };
@@ -29,6 +31,22 @@ static bool is_taken(const co_import_events_options *o, const char *name) {
   return taken;
 }
 
+static co_status check_name(const co_items *items, const co_import_events_options *o,
+                            const char *table, const char *name, const char *event_name) {
+  bool twice = is_taken(o, event_name);
+  for (int64_t i = 0; i < items->column_count; i++)
+    twice |= strcmp(items->columns[i].column.name, event_name) == 0;
+  if (!twice && co_dataset_name_ok(event_name)) return CO_OK;
+  co_status status =
+      twice ? co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
+                         "column '%.200s': events have another column '%.200s'", name, event_name)
+            : co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
+                         "'%.200s' cannot be the name of a column: at most %d bytes, no '/'", name,
+                         (int)CO_DATASET_NAME_MAX);
+  co_hint("rename it, or leave it out by --ignore %.100s.%.100s", table, name);
+  return status;
+}
+
 // The table's column `name` as one of the events.
 static co_status add_column(co_items *items, const co_import_events_options *o, const char *table,
                             const char *name, const char *event_name, bool category,
@@ -38,6 +56,7 @@ static co_status add_column(co_items *items, const co_import_events_options *o, 
   if (!event_name)
     event_name = is_taken(o, name) ? co_arena_format(items->arena, "%s.%s", table, name) : name;
   if (!event_name) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(check_name(items, o, table, name, event_name));
   items->columns[items->column_count++] =
       (co_item_column){.name = name,
                        .words = words,
@@ -134,6 +153,27 @@ co_status co_items_survey(co_items *items, co_context *ctx, co_arena *arena,
   return name_columns(items, recipe);
 }
 
+// The model's column of the recipe's "COL:TYPE"; NULL = it has none.
+static const co_column *find_known(const co_import_events_options *o, const char *text) {
+  char name[2 * CO_DATASET_NAME_MAX + 2];
+  const char *colon = strrchr(text, ':'), *own;
+  const size_t length = colon ? (size_t)(colon - text) : strlen(text);
+  const int before = snprintf(name, sizeof name, "%s.", o->recipe.items);
+  if (before < 0 || (size_t)before + length >= sizeof name) return NULL;
+  memcpy(name + before, text, length);
+  name[(size_t)before + length] = '\0';
+  own = name + before;
+  const co_column *known = co_schema_find(o->schema, name);
+  return known || is_taken(o, own) ? known : co_schema_find(o->schema, own);
+}
+
+bool co_items_needed(const co_event_recipe *recipe, const co_schema *schema) {
+  const co_import_events_options o = {.recipe = *recipe, .schema = schema};
+  for (int64_t i = 0; i < recipe->item_column_count; i++)
+    if (find_known(&o, recipe->item_columns[i])) return true;
+  return false;
+}
+
 // A model's categories, by their codes.
 static co_status list_words(co_items *items, co_item_column *c, const co_column *known) {
   CO_RETURN_IF_FAILED(co_dictionary_create(&c->own, items->ctx));
@@ -162,10 +202,8 @@ co_status co_items_begin(co_items *items, co_context *ctx, co_arena *arena,
     const char *text = r->item_columns[i], *colon = strrchr(text, ':');
     const bool category = colon && strcmp(colon, ":category") == 0;
     char *name = co_arena_strndup(arena, text, colon ? (size_t)(colon - text) : strlen(text));
-    char *long_name = name ? co_arena_format(arena, "%s.%s", r->items, name) : NULL;
-    if (!long_name) return CO_ERR_MEMORY;
-    const co_column *known = co_schema_find(o->schema, long_name);
-    if (!known && !is_taken(o, name)) known = co_schema_find(o->schema, name);
+    if (!name) return CO_ERR_MEMORY;
+    const co_column *known = find_known(o, text);
     if (!known) continue; // the model does not use it
     CO_RETURN_IF_FAILED(add_column(items, o, r->items, name, known->name, category, NULL));
     if (category)

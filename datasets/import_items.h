@@ -41,6 +41,8 @@ typedef struct co_items {
 co_status co_items_survey(co_items *items, co_context *ctx, co_arena *arena,
                           const co_import_events_options *o, const co_scan_options *scan,
                           co_event_recipe *recipe);
+// Whether a model's events have columns of the recipe's items.
+bool co_items_needed(const co_event_recipe *recipe, const co_schema *schema);
 // The same of a model's: those of the recipe's columns that o->schema has.
 co_status co_items_begin(co_items *items, co_context *ctx, co_arena *arena,
                          const co_import_events_options *o, const co_scan_options *scan);

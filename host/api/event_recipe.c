@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a log of events is read, as models and schema files say it.
+#include <string.h>
+
 #include "host/api/events.h"
 
 typedef struct recipe_options {
@@ -53,10 +55,25 @@ static co_status list_columns(const char *const **out, int64_t *count, const co_
   return CO_OK;
 }
 
+// Columns of items are looked up by them.
+static co_status check_items(const recipe_options *o, const co_node *node,
+                             co_diagnostics *problems) {
+  const bool columns = o->item_columns && o->item_columns->kind != CO_NODE_NULL;
+  if (!o->items && !o->items_key && !columns) return CO_OK;
+  if (!o->item || !o->items || !o->items_key)
+    return co_node_problem(problems, node, NULL,
+                           "events: a table of items needs item, items and items_key");
+  if (strcmp(o->items, CO_EVENTS_LOG) != 0) return CO_OK;
+  return co_node_problem(problems, node, NULL, "events: items cannot be called '%s', as the log is",
+                         o->items);
+}
+
 co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const co_node *node,
                                 co_arena *arena, co_diagnostics *problems) {
   recipe_options o;
   CO_RETURN_IF_FAILED(co_fields_parse(&o, recipe_fields, node, "events", arena, problems));
+  if (problems->count) return CO_OK;
+  CO_RETURN_IF_FAILED(check_items(&o, node, problems));
   if (problems->count) return CO_OK;
   *out = (co_event_recipe){.entity = o.entity,
                            .time = o.time,

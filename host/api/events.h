@@ -8,6 +8,9 @@
 #include "host/config/config.h"
 #include "host/persist/model_file.h"
 
+// What sources call the log.
+#define CO_EVENTS_LOG "events"
+
 // A time that an option gives. CO_ERR_USAGE naming it.
 co_status co_events_time(int64_t *out, const char *option, const char *text);
 // The same of a duration: "90d", "30m"; NULL leaves *out as it is.
@@ -15,6 +18,10 @@ co_status co_events_duration(int64_t *out, const char *option, const char *text)
 // session_gap of the recipe.
 co_status co_events_set_session_gap(co_event_recipe *out,
                                     const cohort_import_events_options *options);
+
+// How the table of a log's items is read: as the log is, with the pseudonyms of `item` in its column `key`.
+co_status co_events_item_rows(co_rows_options *out, const co_rows_options *log, const char *item,
+                              const char *key, co_arena *arena);
 
 // What `node`, a map under the key events, says; *file is NULL where it does not say it.
 co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const co_node *node,

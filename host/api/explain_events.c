@@ -3,10 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/api/data.h"
 #include "host/api/explain.h"
 #include "host/eval/timeline.h"
 
-enum { CELL = 64 };
+enum { CELL = 64, WIDTH = 58, ROWS = 4096 }; // ROWS: at once
 
 // What is told of a row.
 typedef struct told {
@@ -26,15 +27,14 @@ static const char *class_of(const telling *t, const told *row) {
 
 // ---- JSON --------------------------------------------------------------------------------------
 
-static void put_event(const telling *t, co_json *json, const told *of, int64_t i) {
-  const co_timeline_row *row = &of->row;
+static void put_event(const telling *t, co_json *json, const co_timeline_step *step) {
   char room[CELL];
   int64_t count;
   const co_timeline_value *values = co_timeline_values(t->timeline, &count);
   co_json_open(json, '{');
   co_json_key(json, "event");
-  co_json_int(json, row->earlier + i + 1);
-  const char *time = co_timeline_time(t->timeline, row->first + i, room, sizeof room);
+  co_json_int(json, step->number);
+  const char *time = co_timeline_time(t->timeline, step->row, room, sizeof room);
   if (time) {
     co_json_key(json, "time");
     co_json_string(json, time);
@@ -43,13 +43,13 @@ static void put_event(const telling *t, co_json *json, const told *of, int64_t i
   co_json_open(json, '{');
   for (int64_t k = 0; k < count; k++) {
     co_json_key(json, values[k].name);
-    co_json_string(json, co_view_print(&values[k].view, row->first + i, room, sizeof room));
+    co_json_string(json, co_view_print(&values[k].view, step->row, room, sizeof room));
   }
   co_json_close(json);
   co_json_key(json, "effect");
-  co_json_double(json, row->value[i + 1] - row->value[i]);
+  co_json_double(json, step->effect);
   co_json_key(json, "score");
-  co_json_double(json, co_timeline_score(t->timeline, row->value[i + 1]));
+  co_json_double(json, co_timeline_score(t->timeline, step->value));
   co_json_close(json);
 }
 
@@ -74,41 +74,36 @@ static void put_json(const telling *t, co_json *json, const told *of) {
   co_json_double(json, row->value[0] - row->none);
   co_json_key(json, "events");
   co_json_open(json, '[');
-  for (int64_t i = 0; i < row->count; i++)
-    put_event(t, json, of, i);
+  for (int64_t i = co_timeline_step_count(row) - row->count; i < co_timeline_step_count(row); i++) {
+    const co_timeline_step step = co_timeline_step_at(row, i);
+    put_event(t, json, &step);
+  }
   co_json_close(json);
   co_json_close(json);
 }
 
 // ---- a file ------------------------------------------------------------------------------------
 
-static void put_line(const telling *t, const told *of, const char *event, const char *values,
-                     double effect, double value, co_text *out) {
-  char numbers[64];
-  co_score_add_text(out, of->key, ',');
-  co_text_printf(out, ",%s,", event);
-  co_score_add_text(out, values, ',');
-  snprintf(numbers, sizeof numbers, ",%.9g", effect);
-  co_number_use_point(numbers + 1);
-  co_text_printf(out, "%s", numbers);
-  snprintf(numbers, sizeof numbers, ",%.9g", co_timeline_score(t->timeline, value));
-  co_number_use_point(numbers + 1);
-  co_text_printf(out, "%s\n", numbers);
+static void put_number(co_text *out, double value) {
+  char number[32];
+  snprintf(number, sizeof number, "%.9g", value);
+  co_number_use_point(number);
+  co_text_printf(out, ",%s", number);
 }
 
-// A line for no events, one for those before the ones that are told of, one for each of these: effects
-// add up to the row's value.
 static void put_lines(const telling *t, const told *of, co_text *out, co_text *values) {
-  const co_timeline_row *row = &of->row;
   char event[24];
-  put_line(t, of, "none", "", row->none, row->none, out);
-  if (row->earlier) put_line(t, of, "earlier", "", row->value[0] - row->none, row->value[0], out);
-  for (int64_t i = 0; i < row->count; i++) {
+  for (int64_t i = 0; i < co_timeline_step_count(&of->row); i++) {
+    const co_timeline_step step = co_timeline_step_at(&of->row, i);
     values->length = 0;
-    co_timeline_describe(t->timeline, row->first + i, values);
-    snprintf(event, sizeof event, "%lld", (long long)(row->earlier + i + 1));
-    put_line(t, of, event, values->length ? values->data : "", row->value[i + 1] - row->value[i],
-             row->value[i + 1], out);
+    if (step.row >= 0) co_timeline_describe(t->timeline, step.row, values);
+    snprintf(event, sizeof event, "%lld", (long long)step.number);
+    co_score_add_text(out, of->key, ',');
+    co_text_printf(out, ",%s,", step.row >= 0 ? event : step.number ? "earlier" : "none");
+    co_score_add_text(out, values->length ? values->data : "", ',');
+    put_number(out, step.effect);
+    put_number(out, co_timeline_score(t->timeline, step.value));
+    co_text_append(out, "\n", 1);
   }
 }
 
@@ -155,17 +150,19 @@ static co_status put_text(const telling *t, co_text *text, const told *of, bool 
   co_text_printf(text, " %.4g", co_timeline_score(t->timeline, row->value[row->count]));
   if (binary) co_text_printf(text, ", log-odds %.4g", row->value[row->count]);
   co_text_printf(text, "; without events %.4g\n", co_timeline_score(t->timeline, row->none));
-  co_text_printf(text, "  %6s  %-58s %10s %10s\n", "event", "", "effect", "score");
-  if (row->earlier)
-    co_text_printf(text, "  %6s  %-58s %+10.4f %10.4g\n", "", "those before",
-                   row->value[0] - row->none, co_timeline_score(t->timeline, row->value[0]));
+  co_text_printf(text, "  %6s  %-*s %10s %10s\n", "event", WIDTH, "", "effect", "score");
   co_text_init(&values, t->e->ctx);
-  for (int64_t i = 0; i < row->count; i++) {
+  for (int64_t i = 1; i < co_timeline_step_count(row); i++) {
+    const co_timeline_step step = co_timeline_step_at(row, i);
     values.length = 0;
-    co_timeline_describe(t->timeline, row->first + i, &values);
-    co_text_printf(text, "  %6lld  %-58.58s %+10.4f %10.4g\n", (long long)(row->earlier + i + 1),
-                   values.length ? values.data : "", row->value[i + 1] - row->value[i],
-                   co_timeline_score(t->timeline, row->value[i + 1]));
+    if (step.row >= 0)
+      co_timeline_describe(t->timeline, step.row, &values);
+    else
+      co_text_printf(&values, "and those before");
+    co_text_printf(text, "  %6lld  ", (long long)step.number);
+    co_data_pad(text, values.length ? values.data : "", WIDTH, WIDTH, false);
+    co_text_printf(text, " %+10.4f %10.4g\n", step.effect,
+                   co_timeline_score(t->timeline, step.value));
   }
   co_status status = values.status;
   co_text_free(&values);
@@ -174,32 +171,41 @@ static co_status put_text(const telling *t, co_text *text, const told *of, bool 
 
 // ---- rows --------------------------------------------------------------------------------------
 
-static co_status tell(const telling *t, int64_t i, cohort_result *result) {
+static co_status tell(const telling *t, int64_t begin, int64_t i, cohort_result *result) {
   co_explaining *e = t->e;
   char key[CO_DATASET_KEY_MAX + 1];
   const told row = {.key = key, .row = co_timeline_at(t->timeline, i)};
-  CO_RETURN_IF_FAILED(co_dataset_key(e->dataset, e->samples[i], key, sizeof key));
+  CO_RETURN_IF_FAILED(co_dataset_key(e->dataset, e->samples[begin + i], key, sizeof key));
   if (e->writer) return write_row(t, &row);
   put_json(t, &result->json, &row);
-  return put_text(t, &result->text, &row, !e->rows && !i);
+  return put_text(t, &result->text, &row, !e->rows && !begin && !i);
 }
 
-co_status co_explain_events(co_explaining *e, cohort_result *result) {
+static co_status tell_rows(telling *t, int64_t begin, int64_t count, cohort_result *result) {
+  const co_explaining *e = t->e;
   const co_timeline_request request = {.predictor = e->predictor,
                                        .dataset = e->dataset,
-                                       .samples = e->samples,
-                                       .count = e->count,
+                                       .samples = e->samples + begin,
+                                       .count = count,
                                        .output = e->output - e->predictor->model->outputs,
                                        .class_ = e->class_,
                                        .most = e->options->events,
                                        .workers = e->options->workers,
+                                       .stage = "explain",
                                        .watch = &e->context->watch};
-  telling t = {.e = e};
-  if (e->writer) CO_RETURN_IF_FAILED(write_header(e));
-  co_status status = co_timeline_make(&t.timeline, &request);
-  for (int64_t i = 0; status == CO_OK && i < e->count; i++)
-    status = tell(&t, i, result);
-  e->method = "the score as events come";
-  co_timeline_free(t.timeline);
+  co_status status = co_timeline_make(&t->timeline, &request);
+  for (int64_t i = 0; status == CO_OK && i < count; i++)
+    status = tell(t, begin, i, result);
+  co_timeline_free(t->timeline);
   return status;
+}
+
+co_status co_explain_events(co_explaining *e, cohort_result *result) {
+  telling t = {.e = e};
+  e->method = "the score as events come";
+  if (e->writer) CO_RETURN_IF_FAILED(write_header(e));
+  for (int64_t begin = 0; begin < e->count; begin += ROWS)
+    CO_RETURN_IF_FAILED(
+        tell_rows(&t, begin, e->count - begin < ROWS ? e->count - begin : ROWS, result));
+  return CO_OK;
 }

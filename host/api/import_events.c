@@ -163,6 +163,23 @@ static void report(cohort_result *result, const cohort_import_events_options *o,
   co_json_string(json, done->fingerprint);
 }
 
+co_status co_events_item_rows(co_rows_options *out, const co_rows_options *log, const char *item,
+                              const char *key, co_arena *arena) {
+  const char **columns =
+      co_arena_alloc(arena, (size_t)log->pseudonymized_count + 1, sizeof *columns);
+  if (!columns) return CO_ERR_MEMORY;
+  *out = (co_rows_options){.encoding = log->encoding, .no_quotes = log->no_quotes};
+  if (!log->pseudonym) return CO_OK;
+  for (int64_t i = 0; i < log->pseudonymized_count; i++)
+    columns[i] = strcmp(log->pseudonymized[i], item) == 0 ? key : log->pseudonymized[i];
+  out->pseudonymized = columns;
+  out->pseudonymized_count = log->pseudonymized_count;
+  out->pseudonym = log->pseudonym;
+  out->key_check = log->key_check;
+  out->pseudonyms_by_recipe = true;
+  return CO_OK;
+}
+
 static co_status only_items(const char *what) {
   co_status status = co_fail(CO_ERR_USAGE, "%s: events take one table, that of their items", what);
   co_hint("--item COL --join FILE:COL, and TABLE.COL of its columns");
@@ -193,6 +210,15 @@ static co_status take_items(co_import_events_options *out, const cohort_import_e
   if (recipe->join_count > 1) return only_items(recipe->joins[1].table.table);
   if (!o->item || join->to >= 0 || join->table.key_count != 1 || strcmp(join->on[0], o->item) != 0)
     return only_items(join->table.table);
+  if (strcmp(join->table.table, CO_EVENTS_LOG) == 0) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "--join %.200s: a table of items cannot be called '%s'",
+                join->table.file, CO_EVENTS_LOG);
+    co_hint("rename the file: tables are called by theirs, and the log is called that");
+    return status;
+  }
+  CO_RETURN_IF_FAILED(co_events_item_rows(&recipe->joins[0].table.rows, &out->rows, o->item,
+                                          join->table.key[0], arena));
   out->joined = recipe;
   out->items_path = out->items_shown = join->table.file;
   return CO_OK;

@@ -5,6 +5,7 @@
 
 #include "datasets/cell.h"
 #include "datasets/dictionary.h"
+#include "datasets/import_items.h"
 #include "datasets/spool.h"
 #include "host/api/events.h"
 #include "host/core/file.h"
@@ -33,7 +34,9 @@ static co_status parse_recipe(co_event_recipe *out, const co_model_file *file, c
       co_yaml_parse(&root, arena, "recipe", file->recipe, strlen(file->recipe), problems));
   CO_RETURN_IF_FAILED(
       co_event_recipe_parse(out, &log, co_node_get(root, "events"), arena, problems));
-  return problems->count ? no_recipe(file->path) : CO_OK;
+  if (!problems->count) return CO_OK;
+  return co_fail_at(CO_ERR_MODEL, file->path, 0, 0, "its recipe of events cannot be read: %s",
+                    problems->item[0].message);
 }
 
 // ---- population --------------------------------------------------------------------------------
@@ -158,12 +161,18 @@ static const char *source_of(const cohort_predict_options *o, const char *name) 
   return NULL;
 }
 
+// The table of items that a model reads; NULL = none.
+static const char *items_of(const co_event_reading *r) {
+  return co_items_needed(&r->recipe, &r->file.schema) ? r->recipe.items : NULL;
+}
+
 // A source that is neither the log nor a model's table of items; NULL = there is none.
 static const char *other_source(const co_event_scoring *s, const cohort_predict_options *o) {
   for (int64_t i = 0; i < o->source_count; i++) {
-    bool known = source_of(o, "events") && strncmp(o->sources[i], "events=", 7) == 0;
+    const char *log = source_of(o, CO_EVENTS_LOG);
+    bool known = log && o->sources[i] + strlen(CO_EVENTS_LOG) + 1 == log;
     for (int64_t k = 0; !known && k < s->count; k++) {
-      const char *items = s->readings[k].recipe.items, *file = items ? source_of(o, items) : NULL;
+      const char *items = items_of(&s->readings[k]), *file = items ? source_of(o, items) : NULL;
       known = file && o->sources[i] + strlen(items) + 1 == file;
     }
     if (!known) return o->sources[i];
@@ -171,16 +180,23 @@ static const char *other_source(const co_event_scoring *s, const cohort_predict_
   return NULL;
 }
 
+// What there may be.
+static co_status refuse_source(const co_event_scoring *s, const char *source) {
+  const char *items = NULL;
+  for (int64_t i = 0; !items && i < s->count; i++)
+    items = items_of(&s->readings[i]);
+  co_status status = co_fail(CO_ERR_USAGE, "--source %.200s: the model reads %s=FILE%s%.100s%s",
+                             source, CO_EVENTS_LOG, items ? ", and may read " : "",
+                             items ? items : "", items ? "=FILE" : ", no other");
+  co_hint("--source events=LOG.csv --as-of 2011-09-01");
+  return status;
+}
+
 static co_status check(const co_event_scoring *s, const cohort_predict_options *o,
                        const char **log) {
   const char *other = other_source(s, o);
-  *log = source_of(o, "events");
-  if (!*log || other) {
-    co_status status = co_fail(CO_ERR_USAGE, "--source %.200s: only events=FILE is there yet",
-                               other ? other : o->sources[0]);
-    co_hint("--source events=LOG.csv --as-of 2011-09-01");
-    return status;
-  }
+  *log = source_of(o, CO_EVENTS_LOG);
+  if (!*log || other) return refuse_source(s, other ? other : o->sources[0]);
   if (o->dataset) return co_fail(CO_ERR_USAGE, "--source does not go with --dataset");
   if (o->split) return co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a log has none");
   if (o->key) return co_fail(CO_ERR_USAGE, "--key is for a raw table; a log has its entities");
@@ -193,13 +209,20 @@ static co_status check(const co_event_scoring *s, const cohort_predict_options *
 // Where the columns of items stand that the model's events have: in the table given, else in the model.
 static co_status find_items(co_event_scoring *s, co_event_reading *r,
                             co_import_events_options *options) {
-  const char *name = r->recipe.items, *text = NULL;
-  if (!name || !r->recipe.item_column_count) return CO_OK;
+  const char *name = items_of(r), *text = NULL;
+  if (!name) return CO_OK;
   options->items_path = options->items_shown = source_of(&s->options, name);
-  if (options->items_path) return CO_OK;
+  if (options->items_path)
+    return co_events_item_rows(&options->item_rows, &options->rows, r->recipe.item,
+                               r->recipe.items_key, s->arena);
   for (int64_t i = 0; i < r->file.carried_count; i++)
     if (strcmp(r->file.carried[i].name, name) == 0) text = r->file.carried[i].text;
-  if (!text) return co_fail_at(CO_ERR_MODEL, r->file.path, 0, 0, "it lacks its table '%s'", name);
+  if (!text) {
+    co_status status =
+        co_fail_at(CO_ERR_MODEL, r->file.path, 0, 0, "it lacks its table '%s'", name);
+    co_hint("--source %s=FILE gives it", name);
+    return status;
+  }
   CO_RETURN_IF_FAILED(co_spool_text(&r->items, s->ctx, text,
                                     co_temporary_root(s->options.source.temporary_folder)));
   options->items_path = r->items.temporary;

@@ -101,7 +101,7 @@ const cli_verb cli_verb_explain = {
     .name = "explain",
     .usage = "-m MODEL --dataset FILE [--row KEY | --rows N] [-O FILE] [options]\n"
              "       cohort explain -m MODEL --source events=LOG --as-of T [options]",
-    .summary = "what made the scores of rows: effects of their columns",
+    .summary = "what made the scores of rows: effects of columns, of events",
     .details =
         "Effects are in log-odds of a binary target: 0.7 doubles the odds, -0.7 halves them. They\n"
         "are measured from the mean training row, as the model encodes it, and add up to what the\n"
@@ -119,7 +119,9 @@ const cli_verb cli_verb_explain = {
         "later ones\n"
         "not being there yet: of any model of events, blends too, exactly; of a class the "
         "logarithm of its\n"
-        "probability. Columns of the row (rfm.recency) stay what they are.\n"
+        "probability. Columns of the row (rfm.recency) stay what they are. A CSV then has the "
+        "columns\n"
+        "event, values, effect and score.\n"
         "\n"
         "A page of images shows of each integrated gradients of its pixels, occlusion and "
         "Grad-CAM of\n"

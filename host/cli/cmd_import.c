@@ -398,6 +398,18 @@ static co_status check_events(const cli_import_options *o) {
       return refuse("--cutoff, --label, --next-item or --schema", "events with --samples");
     return CO_OK;
   }
+  const char *option = o->positive                      ? "--positive"
+                       : o->header.count                ? "--header"
+                       : o->skip_lines.count            ? "--skip-lines"
+                       : o->strip_suffixes.count        ? "--strip-suffix"
+                       : o->duplicates                  ? "--duplicates"
+                       : o->class_names.count           ? "--class-names"
+                       : o->validation[0]               ? "--validation-set"
+                       : o->test[0]                     ? "--test-set"
+                       : o->events.as_of                ? "--as-of"
+                       : !isnan(o->validation_fraction) ? "--validation-fraction"
+                                                        : NULL;
+  if (option) return refuse(option, "events");
   if (o->targets.count || o->key || o->schema || o->print_schema || o->split)
     return refuse("an option of tables", "events");
   return CO_OK;

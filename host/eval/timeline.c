@@ -22,7 +22,8 @@ struct co_timeline {
   co_dataset *cut;
   int64_t *cut_end; // what its samples see
   int32_t *class_;  // (count)
-  double *value;    // (count, most + 1): after all events, then after one less each
+  int64_t longest;  // the most events of a sample that are told of
+  double *value;    // (count, longest + 1): after all events, then after one less each
   double *none;     // (count)
   // The run at hand: its samples, their places among all, how many have come, where their values go.
   int64_t *samples, *place, arrived, stride;
@@ -79,9 +80,8 @@ static co_status open_values(co_timeline *t) {
   for (int64_t i = 0; i < schema->column_count; i++) {
     const co_column *column = &schema->columns[i];
     if (!co_view_exists(column) || !column->table || strcmp(column->table, t->table) != 0) continue;
-    const char *dot = strrchr(column->name, '.');
     co_timeline_value *value = &t->values[t->value_count++];
-    value->name = dot ? dot + 1 : column->name;
+    value->name = column->name;
     CO_RETURN_IF_FAILED(co_view_open(&value->view, t->request.dataset, column));
   }
   return CO_OK;
@@ -96,11 +96,13 @@ static co_status open_all(co_timeline *t) {
                    t->output->name);
   CO_RETURN_IF_FAILED(find_table(t));
   CO_RETURN_IF_FAILED(co_dataset_ranges(r->dataset, t->table, &t->begin, &t->end));
+  for (int64_t i = 0; i < r->count; i++)
+    if (told_of(t, i) > t->longest) t->longest = told_of(t, i);
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
   int64_t *begin = co_arena_alloc(t->arena, rows + 1, sizeof *begin);
   t->cut_end = co_arena_alloc(t->arena, rows + 1, sizeof *t->cut_end);
   t->class_ = co_arena_alloc(t->arena, count + 1, sizeof *t->class_);
-  t->value = co_arena_alloc(t->arena, count * (size_t)(r->most + 1) + 1, sizeof *t->value);
+  t->value = co_arena_alloc(t->arena, count * (size_t)(t->longest + 1) + 1, sizeof *t->value);
   t->none = co_arena_alloc(t->arena, count + 1, sizeof *t->none);
   t->samples = co_arena_alloc(t->arena, count + 1, sizeof *t->samples);
   t->place = co_arena_alloc(t->arena, count + 1, sizeof *t->place);
@@ -163,16 +165,20 @@ static co_status score(co_timeline *t, int64_t less) {
   t->arrived = 0;
   t->choose = less == 0;
   t->to = less < 0 ? t->none : t->value + less;
-  t->stride = less < 0 ? 1 : r->most + 1;
-  const co_scoring_options options = {
-      .watch = r->watch, .stoppable = true, .workers = r->workers, .sink = take_scores, .user = t};
+  t->stride = less < 0 ? 1 : t->longest + 1;
+  const co_scoring_options options = {.watch = r->watch,
+                                      .stoppable = true,
+                                      .workers = r->workers,
+                                      .stage = r->stage,
+                                      .sink = take_scores,
+                                      .user = t};
   return count ? r->predictor->class_->run(r->predictor, t->cut, t->samples, count, &options)
                : CO_OK;
 }
 
 // From the last event to the first, as a row of the result has them the other way.
 static void turn(co_timeline *t, int64_t i) {
-  double *value = t->value + i * (t->request.most + 1);
+  double *value = t->value + i * (t->longest + 1);
   for (int64_t a = 0, b = told_of(t, i); a < b; a++, b--) {
     const double swap = value[a];
     value[a] = value[b];
@@ -181,11 +187,8 @@ static void turn(co_timeline *t, int64_t i) {
 }
 
 static co_status make(co_timeline *t) {
-  int64_t longest = 0;
   CO_RETURN_IF_FAILED(open_all(t));
-  for (int64_t i = 0; i < t->request.count; i++)
-    if (told_of(t, i) > longest) longest = told_of(t, i);
-  for (int64_t less = 0; less <= longest; less++)
+  for (int64_t less = 0; less <= t->longest; less++)
     CO_RETURN_IF_FAILED(score(t, less));
   CO_RETURN_IF_FAILED(score(t, -1));
   for (int64_t i = 0; i < t->request.count; i++)
@@ -259,5 +262,13 @@ co_timeline_row co_timeline_at(const co_timeline *t, int64_t i) {
                            .count = count,
                            .earlier = length_of(t, i) - count,
                            .none = t->none[i],
-                           .value = t->value + i * (t->request.most + 1)};
+                           .value = t->value + i * (t->longest + 1)};
+}
+
+co_timeline_step co_timeline_step_at(const co_timeline_row *row, int64_t i) {
+  const int64_t k = i - 1 - (row->earlier > 0); // of the events told of
+  if (i == 0) return (co_timeline_step){-1, 0, row->none, row->none};
+  if (k < 0) return (co_timeline_step){-1, row->earlier, row->value[0] - row->none, row->value[0]};
+  return (co_timeline_step){row->first + k, row->earlier + k + 1, row->value[k + 1] - row->value[k],
+                            row->value[k + 1]};
 }

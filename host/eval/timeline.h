@@ -23,6 +23,7 @@ typedef struct co_timeline_request {
   int64_t class_; // of one of several classes; -1 = of each sample the likeliest
   int64_t most;   // events of a sample that are told of one by one, its last ones; above 0
   int workers;
+  const char *stage; // names the progress line
   const co_watch *watch;
 } co_timeline_request;
 
@@ -35,6 +36,18 @@ typedef struct co_timeline_row {
   const double *value;  // (count + 1): before the first of them, after each
 } co_timeline_row;
 
+// What is told of it, line by line: of no event, of those before the ones told of one by one, if there
+// are any, of each of these. Effects add up to the value.
+typedef struct co_timeline_step {
+  int64_t row;    // of the table of events; -1 = of none or of those before
+  int64_t number; // of the event among all of the sample's, from 1; 0 = none
+  double effect, value;
+} co_timeline_step;
+static inline int64_t co_timeline_step_count(const co_timeline_row *row) {
+  return 1 + (row->earlier > 0) + row->count;
+}
+co_timeline_step co_timeline_step_at(const co_timeline_row *row, int64_t i);
+
 typedef struct co_timeline co_timeline;
 // CO_ERR_USAGE where the output has no single value, the model reads no events or those of several
 // tables.
@@ -45,7 +58,7 @@ co_timeline_row co_timeline_at(const co_timeline *timeline, int64_t i); // of th
 double co_timeline_score(const co_timeline *timeline, double value);
 const char *co_timeline_unit(const co_timeline *timeline); // of values: "log-odds"
 
-// What an event has: columns of its table, under their names without the table's.
+// What an event has: the columns of its table.
 typedef struct co_timeline_value {
   const char *name;
   co_view view; // whose rows are the events

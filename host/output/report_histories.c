@@ -32,14 +32,6 @@ static co_status choose(co_report *r, int64_t *samples, int64_t *count) {
   return CO_OK;
 }
 
-static void put_row(co_report *r, const co_timeline *t, const char *name, double effect,
-                    double value) {
-  co_page_row(&r->page, name);
-  co_page_cell(&r->page, "%+.4f", effect);
-  co_page_cell(&r->page, "%s", co_show(co_timeline_score(t, value)).text);
-  co_page_row_end(&r->page);
-}
-
 static co_status draw(co_report *r, const co_timeline *t, int64_t i, int64_t sample) {
   static const char *const heads[] = {"event", "effect", "score", NULL};
   const co_timeline_row row = co_timeline_at(t, i);
@@ -49,18 +41,20 @@ static co_status draw(co_report *r, const co_timeline *t, int64_t i, int64_t sam
   co_text_init(&text, r->ctx);
   co_page_card(&r->page, key, NULL, false);
   co_page_table(&r->page, NULL, heads);
-  co_page_row(&r->page, "none");
-  co_page_cell(&r->page, " ");
-  co_page_cell(&r->page, "%s", co_show(co_timeline_score(t, row.none)).text);
-  co_page_row_end(&r->page);
-  if (row.earlier) {
-    co_text_printf(&text, "%lld before", (long long)row.earlier);
-    put_row(r, t, text.length ? text.data : "", row.value[0] - row.none, row.value[0]);
-  }
-  for (int64_t k = 0; k < row.count; k++) {
+  for (int64_t k = 0; k < co_timeline_step_count(&row); k++) {
+    const co_timeline_step step = co_timeline_step_at(&row, k);
     text.length = 0;
-    co_timeline_describe(t, row.first + k, &text);
-    put_row(r, t, text.length ? text.data : "", row.value[k + 1] - row.value[k], row.value[k + 1]);
+    if (step.row >= 0)
+      co_timeline_describe(t, step.row, &text);
+    else if (step.number)
+      co_text_printf(&text, "%lld before", (long long)step.number);
+    co_page_row(&r->page, text.length ? text.data : k ? "" : "none");
+    if (k)
+      co_page_cell(&r->page, "%+.4f", step.effect);
+    else
+      co_page_cell(&r->page, " ");
+    co_page_cell(&r->page, "%s", co_show(co_timeline_score(t, step.value)).text);
+    co_page_row_end(&r->page);
   }
   co_page_table_end(&r->page);
   co_page_card_end(&r->page);
@@ -84,6 +78,7 @@ co_status co_report_histories(co_report *r) {
                                        .class_ = -1,
                                        .most = EVENTS,
                                        .workers = r->workers,
+                                       .stage = "histories",
                                        .watch = r->watch};
   co_status status = co_timeline_make(&timeline, &request);
   if (status == CO_ERR_USAGE) { // of such a model nothing is told

@@ -54,7 +54,7 @@ expect 0 predict -m l --source events=log.csv --as-of 2011-06-01 --population po
 [ "$(grep '^20,' p.csv)" = "$(grep '^20,' l.csv)" ] || fail "scores depend on the population"
 refused 2 'needs --as-of' -- predict -m l --source events=log.csv -O x.csv
 refused 2 'goes with --source' -- predict -m l --dataset d.h5 --as-of 2011-06-01 -O x.csv
-refused 2 'only events=FILE' -- predict -m l --source customers=log.csv --as-of 2011-06-01 -O x.csv
+refused 2 'the model reads events=FILE, no other' -- predict -m l --source customers=log.csv --as-of 2011-06-01 -O x.csv
 printf 'Kunde\n3\n' >kunden.csv
 refused 4 "there is no column 'Customer'" -- predict -m l --source events=log.csv --as-of 2011-06-01 \
   --population kunden.csv -O x.csv
@@ -211,6 +211,7 @@ done
 [ "$(tail -2 steps_log.csv | head -1 | sed 's/.*,//')" = "$(tail -1 steps_short.csv | sed 's/.*,//')" ] ||
   fail 'the score before the last event'
 expect 0 explain -m blend --dataset n.h5 --row 5 --events 2
+grep -q 'and those before' out || fail "no events before: $(cat out)"
 grep -q '^ *[0-9]*  2011-.*: item item [0-5], dt .*[+-]0\.' out || fail "events as text: $(cat out)"
 expect 0 "${steps[@]}" --dataset n.h5 --rows 2 -O steps.jsonl
 refused 2 '-O x.html: a page is of images' -- "${steps[@]}" --dataset n.h5 -O x.html

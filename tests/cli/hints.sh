@@ -367,6 +367,14 @@ hint 4 'leave it out by --ignore' "${listed[@]}" --item what --join items.csv:wh
 follow "${listed[@]}" --item what --join items.csv:what --type items.since=date --ignore items.since
 hint 4 '--join FILE:ITEM=KEY, where' "${listed[@]}" --item what --join items.csv:what=other --ignore items.since
 follow "${listed[@]}" --item what --join items.csv:what=twin --ignore items.since
+# A model of a dataset from which was erased does not have the table.
+follow data erase listed.h5 --key 1
+follow train -c c.yaml --dataset listed.h5 --run-dir listed -q
+hint 5 '=FILE gives it' predict -m listed --source events=log.csv --as-of 2011-01-15 -O again.csv --force -q
+follow predict -m listed --source events=log.csv --source items=items.csv --as-of 2011-01-15 -O again.csv --force -q
+sed 's/,b,/,\xe9,/' items.csv >latin.csv
+hint 4 'for example --encoding latin1' "${listed[@]}" --item what --join latin.csv:what --ignore latin.since
+follow "${listed[@]}" --item what --join latin.csv:what --ignore latin.since --encoding latin1
 printf 'who\n1\n2\n' >whom.csv
 follow "${log[@]}" -O some.h5 --events log.csv "${cut[@]}" --where "what != 'i9'"
 follow train -c c.yaml --dataset some.h5 --run-dir some -q

@@ -69,13 +69,55 @@ cmp -s d.csv l.csv || fail 'the log scores otherwise than the dataset'
 sed 's/^i0,shoe,10/i0,hat,95/' items.csv >dearer.csv
 expect 0 predict -m m --source events=log.csv --source items=dearer.csv --as-of 2024-02-01 -O other.csv
 cmp -s l.csv other.csv && fail 'the table given does not count'
-refused 2 'only events=FILE' -- predict -m m --source events=log.csv --source goods=items.csv --as-of 2024-02-01 -O x.csv
+refused 2 'the model reads events=FILE, and may read items=FILE' -- predict -m m --source events=log.csv --source goods=items.csv --as-of 2024-02-01 -O x.csv
+# Models and schema files say it in the same way.
+for line in 'items: t, items_key: k' 'item: what, items_key: k, item_columns: [price]' 'item: what, items: t, item_columns: []'; do
+  echo "{tables: {t: {file: items.csv}}, samples: {from: t, entity: sku, as_of: kind}, events: {file: log.csv, entity: who, time: when, $line}}" >s.yaml
+  refused 3 'a table of items needs item, items and items_key' -- import -O x.h5 --schema s.yaml
+done
 expect 0 explain -m m --dataset d.h5 --split test
 # Without customers who alone had an item, without what it looks like.
 expect 0 data erase d.h5 --key c0
 expect 0 train -c c.yaml --dataset d.h5 --run-dir erased --seed 3 --set trainer.max_epochs=1
 
+refused 5 "it lacks its table 'items'" -- predict -m erased --source events=log.csv --as-of 2024-02-01 -O x.csv
+
+expect 0 train -c c.yaml --dataset d.h5 --run-dir plain --set 'input_features=[{name: item}]' --set trainer.max_epochs=1
+refused 2 'the model reads events=FILE, no other' -- predict -m plain --source events=log.csv --source items=items.csv --as-of 2024-02-01 -O x.csv
+expect 0 predict -m plain --source events=log.csv --as-of 2024-02-01 -O x.csv
+rm x.csv
+
+# What the log's cells become, the table's key becomes; and it is read as the log is.
+echo 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f >key
+chmod 600 key
+hidden=(--pseudonymize who --pseudonymize what --key-file key)
+sed 's/shoe/sho\xe9/' items.csv >latin.csv
+expect 0 import -O h.h5 "${log[@]}" --item what --join latin.csv:what=sku --encoding latin1 --no-quotes
+grep -aq 'shoé' h.h5 || fail 'the table of items is not read in the encoding given'
+expect 9 import -O h.h5 "${log[@]}" --item what --join latin.csv:what=sku --encoding latin1 --no-quotes "${hidden[@]}"
+expect 0 import -O h.h5 "${log[@]}" --item what --join items.csv:what=sku "${hidden[@]}" --force --json
+json unlisted_items=1
+expect 0 train -c c.yaml --dataset h.h5 --run-dir h --set 'input_features=[{select: price}]' --set trainer.max_epochs=1
+expect 0 predict -m h --dataset h.h5 -O d.csv --force
+for given in '' '--source items=items.csv'; do
+  # shellcheck disable=SC2086 # words
+  expect 0 predict -m h --source events=log.csv $given --as-of 2024-02-01 "${hidden[@]}" -O l.csv --force
+  cmp -s d.csv l.csv || fail "pseudonyms of items are not found $given"
+done
+
 again=(import -O x.h5 "${log[@]}")
+refused 9 'the output is also read' -- import -O items.csv --force "${log[@]}" "${joined[@]}"
+mkdir other
+cp items.csv other/events.csv
+refused 2 "cannot be called 'events'" -- "${again[@]}" --item what --join other/events.csv:what=sku
+refused 2 '--strip-suffix does not go with' -- "${again[@]}" --strip-suffix what=i
+refused 2 '--positive does not go with' -- "${again[@]}" --positive yes
+refused 2 '--header does not go with' -- "${again[@]}" --header a,b,c
+sed 's/price/a\/b/' items.csv >wrong.csv
+refused 4 "'a/b' cannot be the name" -- "${again[@]}" --item what --join wrong.csv:what=sku --ignore wrong.photo
+mkdir twice
+printf 'sku,time,items.time\ni0,1,2\ni1,2,3\n' >twice/items.csv
+refused 4 "events have another column 'items.time'" -- "${again[@]}" --item what --join twice/items.csv:what=sku
 expect 0 import -O plain.h5 "${log[@]}" --item what
 for type in image text; do
   refused 3 "the classes of column 'item' have no" -- train --dataset plain.h5 --run-dir x \

@@ -401,6 +401,152 @@ static void test_wild_index(void **state) {
   cohort_context_free(context);
 }
 
+// ---- made files --------------------------------------------------------------------------------
+
+// made.h5: a config, and `count` weights of three numbers, all 1, of a layer "a".
+static void make_file(co_context *ctx, const char *version, const char *config, int count) {
+  static const char *const names[] = {"0", "1", "2", "3"};
+  static const float ones[] = {1, 1, 1};
+  const co_shape shape = co_shape_make(1, (int64_t)3);
+  char path[32];
+  co_h5 *file;
+  OK(co_h5_create(&file, ctx, "made.h5"));
+  OK(co_h5_set_string(file, "/", "model_config", config));
+  OK(co_h5_set_string(file, "/", "keras_version", version));
+  OK(co_h5_make_group(file, "/model_weights/a"));
+  OK(co_h5_set_strings(file, "/model_weights/a", "weight_names", names, count));
+  for (int i = 0; i < count; i++) {
+    snprintf(path, sizeof path, "/model_weights/a/%d", i);
+    OK(co_h5_write(file, path, CO_F32, &shape, ones, NULL, false));
+  }
+  OK(co_h5_close(file));
+}
+
+#define SEQUENTIAL(layers) "{\"class_name\": \"Sequential\", \"config\": [" layers "]}"
+#define LAYER(class_, config) "{\"class_name\": \"" class_ "\", \"config\": {" config "}}"
+#define OVER(shape) "\"batch_input_shape\": [null, " shape "]"
+#define EACH(inner) LAYER("TimeDistributed", "\"name\": \"a\", " OVER("4, 3") ", \"layer\": " inner)
+
+#define CALLED_TWICE                                                                               \
+  "{\"class_name\": \"Model\", \"config\": {\"name\": \"a\", \"layers\": ["                        \
+  "{\"class_name\": \"InputLayer\", \"name\": \"i\", \"config\": {" OVER(                          \
+      "3") "}, \"inbound_nodes\": []},"                                                            \
+           "{\"class_name\": \"LayerNormalization\", \"name\": \"n\", \"config\": {}, "            \
+           "\"inbound_nodes\": [[[\"i\", 0, 0]], [[\"n\", 0, 0]]]}], "                             \
+           "\"input_layers\": [[\"i\", 0, 0]], \"output_layers\": [[\"n\", 1, 0]]}}"
+
+// A chain of layers, of which the first is a model like it, `models` within each other.
+static void print_chain(co_text *text, int layers, int models) {
+  static const char layer[] = ", {\"class_name\": \"ReLU\", \"config\": {}";
+  static const char call[] = ", \"name\": \"%d\", \"inbound_nodes\": [[[\"%d\", 0, 0]]]}";
+  co_text_printf(text,
+                 "{\"class_name\": \"Model\", \"config\": {\"layers\": ["
+                 "{\"class_name\": \"InputLayer\", \"name\": \"0\", \"config\": {" OVER("3") "}}");
+  for (int i = 1; i < layers; i++) {
+    if (i == 1 && models > 1) {
+      co_text_printf(text, ", ");
+      print_chain(text, layers, models - 1);
+    } else {
+      co_text_printf(text, "%s", layer);
+    }
+    co_text_printf(text, call, i, i - 1);
+  }
+  co_text_printf(text, "], \"input_layers\": [[\"0\", 0, 0]], \"output_layers\": [[\"%d\", 0, 0]]}",
+                 layers - 1);
+}
+
+static void test_deep_models(void **state) {
+  cohort_context *context;
+  co_text text;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  co_text_init(&text, context->ctx);
+  print_chain(&text, 2100, 2);
+  co_text_printf(&text, "}");
+  make_file(context->ctx, "2.3.1", text.data, 0);
+  co_text_free(&text);
+  assert_int_equal(convert(context, "made.h5"), CO_ERR_MODEL);
+  if (!strstr(co_error_last()->message, "more than 4096 layers wait for it"))
+    fail_msg("%s", co_error_last()->message);
+  cohort_context_free(context);
+}
+
+// Layers that are all called alike get names of their own without looking at all of them again for each number.
+static void test_like_names(void **state) {
+  cohort_context *context;
+  co_text text;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  co_text_init(&text, context->ctx);
+  co_text_printf(&text, "{\"class_name\": \"Sequential\", \"config\": [");
+  for (int i = 0; i < 2500; i++)
+    co_text_printf(&text, "%s%s", i ? ", " : "", LAYER("ReLU", "\"name\": \"a\", " OVER("3")));
+  co_text_printf(&text, "]}");
+  make_file(context->ctx, "2.3.1", text.data, 0);
+  co_text_free(&text);
+  if (convert(context, "made.h5") != CO_OK) fail_msg("%s", co_error_last()->message);
+  cohort_context_free(context);
+}
+
+static void test_refusals(void **state) {
+  static const struct {
+    const char *version, *config, *message;
+  } cases[] = {
+      {"2.3.1", SEQUENTIAL(EACH(LAYER("Dense Activation", ""))),
+       "there is none around a Dense Activation"},
+      {"2.3.1", SEQUENTIAL(EACH(LAYER("LayerNormalization", "\"axis\": [2]"))),
+       "there is no axis but the last: 2"},
+      // What a model within a model says of its size is believed as far as the file has numbers.
+      {"2.3.1",
+       SEQUENTIAL(LAYER("Dropout", "\"rate\": 0.5, " OVER("1000")) "," LAYER(
+           "Sequential",
+           "\"name\": \"a\", \"layers\": [" LAYER("Dense", "\"units\": 1000000") "]")),
+       "(Dense): its model has fewer numbers in the file than its kernel needs"},
+      {"1.2.2",
+       SEQUENTIAL(LAYER(
+           "LSTM",
+           "\"output_dim\": 2147483647, \"inner_activation\": \"sigmoid\", " OVER("2, 524288"))),
+       "the file has 0 weights of it; its kernel is missing"},
+      {"3.6.0",
+       "{\"class_name\": \"Functional\", \"config\": {\"layers\": ["
+       "{\"class_name\": \"InputLayer\", \"name\": \"i\", \"config\": {" OVER(
+           "3") "}}," CALLED_TWICE "], \"input_layers\": [[\"i\", 0, 0]], \"output_layers\": "
+                "[[\"a\", -9223372036854775808, 0]]}}",
+       "a layer's input is no [layer, node, tensor]"},
+  };
+  cohort_context *context;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    make_file(context->ctx, cases[i].version, cases[i].config, 0);
+    assert_int_equal(convert(context, "made.h5"), CO_ERR_MODEL);
+    if (!strstr(co_error_last()->message, cases[i].message))
+      fail_msg("%s instead of: %s", co_error_last()->message, cases[i].message);
+  }
+  cohort_context_free(context);
+}
+
+static void test_accepted(void **state) {
+  static const struct {
+    const char *config;
+    int weights;
+  } cases[] = {
+      // Keras 2 stores the axis of one event: of (N, 3) it is 1.
+      {SEQUENTIAL(EACH(LAYER("BatchNormalization", "\"axis\": [1]"))), 4},
+      {SEQUENTIAL(EACH(LAYER("LayerNormalization", "\"axis\": [1]"))), 2},
+      // Weights of a layer that a model within a model calls twice are counted once.
+      {SEQUENTIAL(LAYER("Dropout", "\"rate\": 0.5, " OVER("3")) "," CALLED_TWICE), 2},
+  };
+  cohort_context *context;
+  (void)state;
+  OK(cohort_context_create(&context, NULL));
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    make_file(context->ctx, "2.3.1", cases[i].config, cases[i].weights);
+    if (convert(context, "made.h5") != CO_OK) fail_msg("%s", co_error_last()->message);
+  }
+  cohort_context_free(context);
+}
+
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "--table") == 0) {
     cohort_context *context;
@@ -415,7 +561,10 @@ int main(int argc, char **argv) {
     cohort_context_free(context);
     return leave_folder(&state) || !there;
   }
-  const struct CMUnitTest tests[] = {TRAINING_TEST(test_fixtures), TRAINING_TEST(test_wild_index),
-                                     TRAINING_TEST(test_shared_files)};
+  const struct CMUnitTest tests[] = {
+      TRAINING_TEST(test_fixtures),    TRAINING_TEST(test_wild_index),
+      TRAINING_TEST(test_refusals),    TRAINING_TEST(test_accepted),
+      TRAINING_TEST(test_deep_models), TRAINING_TEST(test_like_names),
+      TRAINING_TEST(test_shared_files)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -278,7 +278,7 @@ static co_status read_tensor(const graph *g, const co_node *item, tensor *out) {
   const co_node *list = made ? co_node_get(made, "keras_history") : item;
   bool good = list && list->kind == CO_NODE_LIST && (list->count == 3 || list->count == 4) &&
               list->items[0]->kind == CO_NODE_SCALAR && co_node_int(list->items[1], &out->node) &&
-              co_node_int(list->items[2], &out->which);
+              co_node_int(list->items[2], &out->which) && out->node >= 0 && out->which >= 0;
   if (!good) return damaged(g, "a layer's input is no [layer, node, tensor]");
   out->layer = list->items[0]->text;
   return list->count == 4 ? check_keywords(g, out->layer, list->items[3]) : CO_OK;
@@ -329,8 +329,12 @@ static co_status visit(graph *g, const tensor *wanted, int64_t *out) {
     if (called->begun) return keras_refuse(&m->layer, "it reads what depends on itself");
     if (strcmp(m->layer.class_, "InputLayer") == 0)
       return keras_refuse(&m->layer, "it is none of its model's inputs");
+    if (g->net->open_count == KERAS_MOST_LAYERS)
+      return keras_refuse(&m->layer, "more than %d layers wait for it", (int)KERAS_MOST_LAYERS);
     called->begun = true;
+    g->net->open_count++;
     CO_RETURN_IF_FAILED(call_node(g, m, which, called));
+    g->net->open_count--;
     called->done = true;
   }
   if (wanted->which < 0 || wanted->which >= called->count)
@@ -386,7 +390,7 @@ static co_status run(graph *g) {
 
 // ---- models within models ------------------------------------------------------------------------
 
-static void set_network(graph *g, keras_network *net, bool trial) {
+static void set_network(graph *g, keras_network *net, keras_trial *trial) {
   g->net = net;
   for (int64_t i = 0; i < g->count; i++) {
     keras_layer *layer = &g->members[i].layer;
@@ -422,18 +426,26 @@ static co_status deal(graph *g, keras_layer *whole, bool trained) {
 // HDF5 files have the weights of a model within another in one list: those that train, layer by layer, then the others.
 // How many each layer has is what it takes on trial.
 static co_status deal_arrays(graph *g, member *m, const int64_t *in, int64_t count) {
-  keras_network *net = g->net, *trial = co_arena_alloc(net->arena, 1, sizeof *trial);
+  keras_network *net = g->net, *counted = co_arena_alloc(net->arena, 1, sizeof *counted);
   int64_t *given = co_arena_alloc(net->arena, (size_t)count + 1, sizeof *given);
-  if (!trial || !given) return CO_ERR_MEMORY;
-  *trial = (keras_network){.file = net->file, .arena = net->arena, .options = net->options};
-  for (; trial->input_count < count; trial->input_count++)
-    CO_RETURN_IF_FAILED(keras_add_input(trial, keras_shape(net, in[trial->input_count]),
-                                        &given[trial->input_count]));
-  set_network(m->model, trial, true);
+  keras_trial trial = {.total = 0};
+  for (int64_t i = 0; i < m->layer.array_count; i++)
+    trial.total += co_shape_count(&m->layer.arrays[i].shape);
+  trial.zeros = co_arena_alloc(net->arena, (size_t)trial.total + 1, sizeof *trial.zeros);
+  trial.room = trial.total;
+  if (!counted || !given || !trial.zeros) return CO_ERR_MEMORY;
+  *counted = (keras_network){.file = net->file,
+                             .arena = net->arena,
+                             .options = net->options,
+                             .open_count = net->open_count};
+  for (; counted->input_count < count; counted->input_count++)
+    CO_RETURN_IF_FAILED(keras_add_input(counted, keras_shape(net, in[counted->input_count]),
+                                        &given[counted->input_count]));
+  set_network(m->model, counted, &trial);
   m->model->given = given;
   m->model->given_count = count;
   CO_RETURN_IF_FAILED(run(m->model));
-  set_network(m->model, net, false);
+  set_network(m->model, net, NULL);
   const int64_t taken = count_arrays(m->model);
   if (taken != m->layer.array_count)
     return keras_refuse(&m->layer, "the file has %lld weights of it instead of %lld",

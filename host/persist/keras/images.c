@@ -117,7 +117,7 @@ static co_status take_kernel(keras_layer *layer, const window *w, int64_t channe
                                  : layer->file->major == 1 ? &old
                                                            : &one,
                                  out));
-  if (!layer->file->theano) return CO_OK;
+  if (!layer->file->theano || layer->call) return CO_OK; // the first call's are the weights
   float *turned = co_arena_alloc(layer->file->arena, (size_t)(area * block) + 1, sizeof *turned);
   if (!turned) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < area; i++)

@@ -8,7 +8,7 @@
 #include "host/persist/keras/keras.h"
 
 enum {
-  KERAS_MOST_LAYERS = 4096, // of a model
+  KERAS_MOST_LAYERS = 4096, // of a model; and that wait for each other in all, by recursion
   KERAS_MOST_CALLS = 16384, // in all, where models call models
   KERAS_MOST_INPUTS = CO_KERAS_MOST
 };
@@ -36,6 +36,11 @@ void keras_file_close(keras_file *file); // legal on a zeroed struct
 
 // ---- options.c: what a layer's config says -----------------------------------------------------
 
+typedef struct keras_trial {
+  int64_t total, room; // numbers of the model in the file; of those, that no weight has yet
+  float *zeros;        // `total` that stand for all weights
+} keras_trial;
+
 typedef struct keras_layer {
   keras_file *file;
   const char *name, *class_; // within another model: "MODEL/NAME"
@@ -46,7 +51,8 @@ typedef struct keras_layer {
   int64_t array_count, taken;
   int64_t call; // how often it was called before
   bool trainable;
-  bool trial;         // its weights are counted: those that it takes are zeros
+  bool each;          // a TimeDistributed gives it one event at a time: Keras' axes leave them out
+  keras_trial *trial; // its weights are counted alone; NULL = they are taken
   int64_t statistics; // of its weights, the last: no optimizer's
 } keras_layer;
 
@@ -97,6 +103,8 @@ co_status keras_archive_open(keras_file *file, char **metadata, char **config);
 
 typedef struct keras_item { // a layer of Cohort
   const char *name, *class_;
+  const char *wanted;     // its name but for a number that tells it from others
+  int64_t number;         // 0 = it has none
   const char *options;    // within its braces, as JSON: "\"units\": 4"
   const char *activation; // stands among them, unless it goes to the output; NULL = it has none
   const char *shared;     // the item whose weights it uses; NULL = its own
@@ -142,7 +150,8 @@ typedef struct keras_network {
   keras_item_weight *weights;
   const char **left_out;
   int64_t item_count, item_capacity, value_count, value_capacity, weight_count, weight_capacity,
-      left_out_count, left_out_capacity, layer_count, call_count;
+      left_out_count, left_out_capacity, layer_count, call_count,
+      open_count; // calls that wait for what they read
 } keras_network;
 
 // An item `options` (JSON without braces) called as the layer, with `suffix` behind where it makes several.

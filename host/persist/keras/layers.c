@@ -146,10 +146,10 @@ static co_status rescaling(keras_network *net, keras_layer *layer, const keras_c
 // That it goes along the last dimension: -1, or its number, the batch included; one alone.
 static co_status need_last_axis(const keras_network *net, keras_layer *layer, int64_t value) {
   const co_node *axis = keras_option(layer, "axis", NULL);
+  const int64_t last = keras_shape(net, value)->rank - layer->each;
   int64_t number = -1;
   if (axis && axis->kind == CO_NODE_LIST && axis->count == 1) axis = axis->items[0];
-  if (axis &&
-      (!co_node_int(axis, &number) || (number != -1 && number != keras_shape(net, value)->rank)))
+  if (axis && (!co_node_int(axis, &number) || (number != -1 && number != last)))
     return keras_refuse(layer, "there is no axis but the last: %s", co_node_brief(axis));
   return CO_OK;
 }
@@ -157,6 +157,7 @@ static co_status need_last_axis(const keras_network *net, keras_layer *layer, in
 // gamma or beta, or what stands in for it where the layer has none.
 static co_status take_or(keras_network *net, keras_layer *layer, const char *name, bool there,
                          float instead, const co_shape *shape) {
+  if (!there && layer->call) return CO_OK; // the first call's are the weights
   float *values = there ? NULL : co_arena_alloc(net->arena, (size_t)shape->dim[0], sizeof *values);
   for (int64_t i = 0; values && i < shape->dim[0]; i++)
     values[i] = instead;
@@ -429,26 +430,38 @@ static co_status multiply(keras_network *net, keras_layer *layer, const keras_ca
 
 static keras_mapper *find_mapper(const char *class_);
 
+static bool works_along_last(const char *class_) {
+  static const char *const classes[] = {"Dense",
+                                        "Activation",
+                                        "ReLU",
+                                        "LeakyReLU",
+                                        "ELU",
+                                        "Dropout",
+                                        "LayerNormalization",
+                                        "BatchNormalization",
+                                        NULL};
+  for (const char *const *at = classes; *at; at++)
+    if (strcmp(*at, class_) == 0) return true;
+  return false;
+}
+
 // What works along the last dimension does the same to each event.
 static co_status time_distributed(keras_network *net, keras_layer *layer, const keras_call *call,
                                   int64_t *out) {
-  static const char classes[] =
-      " Dense Activation ReLU LeakyReLU ELU Dropout LayerNormalization BatchNormalization ";
   const co_node *node = keras_option(layer, "layer", NULL);
   keras_layer inner;
   if (!node || node->kind != CO_NODE_MAP) return keras_refuse(layer, "it wraps no layer");
   CO_RETURN_IF_FAILED(keras_layer_init(&inner, layer->file, node));
-  const char *word = co_arena_format(net->arena, " %s ", inner.class_);
-  if (!word) return CO_ERR_MEMORY;
-  if (!strstr(classes, word))
-    return keras_refuse(layer, "there is none around a %.60s", inner.class_);
+  keras_mapper *map = works_along_last(inner.class_) ? find_mapper(inner.class_) : NULL;
+  if (!map) return keras_refuse(layer, "there is none around a %.60s", inner.class_);
   CO_RETURN_IF_FAILED(keras_rest(layer));
   keras_layer both = *layer;
   both.class_ = inner.class_;
   both.config = inner.config;
   both.used = inner.used;
   both.trainable = layer->trainable && inner.trainable;
-  CO_RETURN_IF_FAILED(find_mapper(both.class_)(net, &both, call, out));
+  both.each = true;
+  CO_RETURN_IF_FAILED(map(net, &both, call, out));
   layer->taken = both.taken;
   layer->array_count = both.array_count;
   layer->statistics = both.statistics;

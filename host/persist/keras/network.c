@@ -22,15 +22,20 @@ static bool is_taken(const keras_network *net, const char *name) {
   return false;
 }
 
-// Names become names in files, where '/' parts folders.
-static const char *item_name(keras_network *net, const keras_layer *layer, const char *suffix) {
+// Names become names in files, where '/' parts folders. Behind one that is taken stands the next number.
+static co_status name_item(keras_network *net, const keras_layer *layer, const char *suffix,
+                           keras_item *out) {
   char *name = co_arena_format(net->arena, "%s%s", layer->name, suffix);
-  for (char *at = name; at && *at; at++)
+  if (!name) return CO_ERR_MEMORY;
+  for (char *at = name; *at; at++)
     if (*at == '/') *at = '.';
-  char *free_name = name;
-  for (int i = 1; free_name && is_taken(net, free_name); i++)
-    free_name = co_arena_format(net->arena, "%s_%d", name, i);
-  return free_name;
+  out->name = out->wanted = name;
+  for (int64_t i = 0; i < net->item_count; i++)
+    if (strcmp(net->items[i].wanted, name) == 0) out->number = net->items[i].number + 1;
+  if (out->number) out->name = co_arena_format(net->arena, "%s_%lld", name, (long long)out->number);
+  while (out->name && is_taken(net, out->name))
+    out->name = co_arena_format(net->arena, "%s_%lld", name, (long long)++out->number);
+  return out->name ? CO_OK : CO_ERR_MEMORY;
 }
 
 // The item of an earlier call that has the weights; NULL where it is the first, or has none.
@@ -47,26 +52,25 @@ co_status keras_emit(keras_network *net, const keras_layer *layer, const char *s
                      const char *class_, const char *options, const int64_t *in, int64_t count,
                      int64_t *out) {
   int64_t *values = co_arena_alloc(net->arena, (size_t)count, sizeof *values);
-  const char *name = item_name(net, layer, suffix);
-  if (!values || !name) return CO_ERR_MEMORY;
+  keras_item item = {.class_ = class_,
+                     .options = options ? options : "",
+                     .shared = first_call(net, layer, suffix),
+                     .suffix = suffix,
+                     .layer = layer->name,
+                     .in = values,
+                     .in_count = count,
+                     .trainable = layer->trainable};
+  if (!values) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(name_item(net, layer, suffix, &item));
   memcpy(values, in, (size_t)count * sizeof *values);
   CO_RETURN_IF_FAILED(
       grow(net, (void **)&net->items, &net->item_capacity, net->item_count, sizeof *net->items));
   CO_RETURN_IF_FAILED(grow(net, (void **)&net->values, &net->value_capacity, net->value_count,
                            sizeof *net->values));
-  const char *first = first_call(net, layer, suffix);
   net->values[net->value_count] = net->values[in[0]];
   net->values[net->value_count].item = net->item_count;
   net->values[net->value_count].other = -1;
-  net->items[net->item_count++] = (keras_item){.name = name,
-                                               .class_ = class_,
-                                               .options = options ? options : "",
-                                               .shared = first,
-                                               .suffix = suffix,
-                                               .layer = layer->name,
-                                               .in = values,
-                                               .in_count = count,
-                                               .trainable = layer->trainable};
+  net->items[net->item_count++] = item;
   *out = net->value_count++;
   return CO_OK;
 }

@@ -212,11 +212,13 @@ co_status keras_rest(keras_layer *layer) {
 static co_status count_weight(keras_layer *layer, const char *what, const co_shape *shape,
                               float **out) {
   const int64_t count = co_shape_count(shape);
-  if (count < 0 || count > INT32_MAX) return keras_refuse(layer, "its %s is far too large", what);
+  if (count < 0 || count > (layer->call ? layer->trial->total : layer->trial->room))
+    return keras_refuse(layer, "its model has fewer numbers in the file than its %s needs", what);
+  if (!layer->call) layer->trial->room -= count;
   if (!layer->call && strncmp(what, "moving_", 7) == 0) layer->statistics++;
   layer->array_count = ++layer->taken;
-  *out = co_arena_alloc(layer->file->arena, (size_t)count + 1, sizeof **out);
-  return *out ? CO_OK : CO_ERR_MEMORY;
+  *out = layer->trial->zeros;
+  return CO_OK;
 }
 
 co_status keras_take(keras_layer *layer, const char *what, const co_shape *shape, float **out) {

@@ -72,19 +72,21 @@ static co_status take_gates(keras_network *net, keras_layer *layer, const cell *
                             const char *const *names) {
   static const int places[] = {0, 2, 1, 3};
   const int64_t U = c->units, rows[] = {features, U, 1};
-  float *to[3];
-  for (int k = 0; k < 3; k++) {
-    to[k] = co_arena_alloc(net->arena, (size_t)(rows[k] * 4 * U), sizeof **to);
-    if (!to[k]) return CO_ERR_MEMORY;
-  }
+  float *from[4][3], *to[3];
   for (int gate = 0; gate < 4; gate++)
     for (int k = 0; k < 3; k++) {
       const co_shape shape = k < 2 ? co_shape_make(2, rows[k], U) : co_shape_make(1, U);
-      float *values;
-      CO_RETURN_IF_FAILED(keras_take(layer, names[k], &shape, &values));
-      for (int64_t row = 0; row < rows[k]; row++)
-        memcpy(to[k] + (row * 4 + places[gate]) * U, values + row * U, (size_t)U * sizeof *values);
+      CO_RETURN_IF_FAILED(keras_take(layer, names[k], &shape, &from[gate][k]));
     }
+  if (layer->call) return CO_OK; // the first call's are the weights
+  for (int k = 0; k < 3; k++) {  // sizes that the file bears out
+    to[k] = co_arena_alloc(net->arena, (size_t)(rows[k] * 4 * U), sizeof **to);
+    if (!to[k]) return CO_ERR_MEMORY;
+    for (int64_t row = 0; row < rows[k]; row++)
+      for (int gate = 0; gate < 4; gate++)
+        memcpy(to[k] + (row * 4 + places[gate]) * U, from[gate][k] + row * U,
+               (size_t)U * sizeof **to);
+  }
   for (int k = 0; k < 3; k++) {
     const co_shape shape = k < 2 ? co_shape_make(2, rows[k], 4 * U) : co_shape_make(1, 4 * U);
     CO_RETURN_IF_FAILED(keras_add_weight(net, layer, names[k], &shape, to[k]));
