@@ -274,6 +274,25 @@ static void logits_in_tiles_compute_the_same(void **state) {
   check_fused(&s, mlp, 1e-5);
 }
 
+static void logits_in_bf16_stay_whole(void **state) {
+  (void)state;
+  rig r;
+  rig_make(&r,
+           &(setup){.backend = only_device ? only_device : "cpu",
+                    .real = CO_F32,
+                    .bf16 = true,
+                    .rows = 6,
+                    .logit_bytes = 1},
+           mlp);
+  const co_plan *plan = find_plan(&r, CO_MODE_TRAIN, false);
+  int told = 0;
+  for (int64_t i = 0; i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_SOFTMAX_CROSS_ENTROPY)
+      told += plan->ops[i].note && strstr(plan->ops[i].note, "MiB of whole logits");
+  assert_int_equal(told, 1);
+  rig_free(&r);
+}
+
 // What the doubles of the CUDA libraries have run, -1 on real ones (tests/cudasim/doubles).
 typedef struct counters {
   size_t live_bytes, peak_bytes;
@@ -327,6 +346,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_short_step_computes_the_same),
       cmocka_unit_test(a_short_step_in_bf16_computes_the_same),
       cmocka_unit_test(logits_in_tiles_compute_the_same),
+      cmocka_unit_test(logits_in_bf16_stay_whole),
   };
   const struct CMUnitTest on_device[] = {
       cmocka_unit_test(a_dense_step_is_short),
@@ -335,6 +355,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_short_step_computes_the_same),
       cmocka_unit_test(a_short_step_in_bf16_computes_the_same),
       cmocka_unit_test(logits_in_tiles_compute_the_same),
+      cmocka_unit_test(logits_in_bf16_stay_whole),
       cmocka_unit_test(an_operation_is_one_launch),
   };
   return only_device ? cmocka_run_group_tests(on_device, NULL, NULL)
