@@ -94,8 +94,7 @@ static double tf32_share(const ops_suite *suite, co_op op) {
                  op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_DENSE_RELU_BACKWARD ||
                  op == CO_OP_CONV2D || op == CO_OP_CONV2D_BACKWARD_DATA ||
                  op == CO_OP_CONV2D_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_TRANSPOSE ||
-                 op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS ||
-                 op == CO_OP_LINEAR_CROSS_ENTROPY;
+                 op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS || op == CO_OP_LINEAR_CROSS_ENTROPY;
   return suite->tf32 && product ? 2 * OPS_ROUNDOFF_TF32 : 0;
 }
 
