@@ -29,6 +29,15 @@ bool co_event_column(const co_schema *schema, const co_column *column) {
   return false;
 }
 
+bool co_event_name_reserved(const char *name) {
+  static const char *const own[] = {"item", "amount", "time", "dt", "offsets", "next_item"};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    if (!strcmp(name, own[i])) return true;
+  for (int i = 0; i < CO_EVENT_RFM; i++)
+    if (!strcmp(name, rfm_names[i])) return true;
+  return false;
+}
+
 // ---- recipe ------------------------------------------------------------------------------------
 
 // "  key: "text"", or with "  -" an item of a list.
@@ -151,10 +160,11 @@ static co_status add_column(co_events_import *m, const char *text) {
   char *name =
       co_arena_strndup(m->arena, text, number || category ? (size_t)(colon - text) : strlen(text));
   if (!name) return CO_ERR_MEMORY;
-  static const char *const taken[] = {"item", "amount", "time", "dt", "offsets"};
-  for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-    if (!strcmp(name, taken[i]))
-      return co_fail(CO_ERR_USAGE, "a further column cannot be called '%s'", name);
+  if (co_event_name_reserved(name) || !co_dataset_name_ok(name))
+    return co_fail(CO_ERR_USAGE, "a further column cannot be called '%.200s'", name);
+  for (int64_t i = 0; i < m->value_count; i++)
+    if (i != m->basket && !strcmp(m->values[i].name, name))
+      return co_fail(CO_ERR_USAGE, "column '%.200s' of events is given twice", name);
   if (m->value_count == CO_EVENT_MAX_VALUES)
     return co_fail(CO_ERR_USAGE, "more than %d columns of events", CO_EVENT_MAX_VALUES - 3);
   add_value(m, &(co_event_value){.name = name,
@@ -574,7 +584,7 @@ static co_status run(co_events_import *m) {
     return write_into(m);
   }
   const co_output output = {o->output, true, o->files, o->file_count};
-  const co_output same = {o->output, true, &o->items_path, o->items_path != NULL};
+  const co_output same = {o->output, true, &o->items_path, 1};
   CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
   CO_RETURN_IF_FAILED(co_output_check(m->ctx, &same));
   CO_RETURN_IF_FAILED(choose_values(m));

@@ -106,6 +106,9 @@ co_status co_import_events(co_import_events_result *out, co_context *ctx, co_are
 // Whether a model's column is one that events bring: of theirs, or of rfm.
 bool co_event_column(const co_schema *schema, const co_column *column);
 
+// Whether events, or their samples, call columns of their own so.
+bool co_event_name_reserved(const char *name);
+
 // The recipe as YAML (its texts in quotes as in JSON), under the key `events`.
 co_status co_event_recipe_print(co_text *out, const co_event_recipe *recipe);
 

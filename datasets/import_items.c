@@ -14,13 +14,9 @@ enum { IMAGES_BYTES = 64 << 20 };
 
 // ---- which columns -----------------------------------------------------------------------------
 
-// What events, and their samples, call their own columns.
 static bool is_taken(const co_import_events_options *o, const char *name) {
-  static const char *const own[] = {"item", "amount", "time", "dt", "offsets", "next_item"};
   const co_event_recipe *r = &o->recipe;
-  bool taken = strcmp(name, r->entity) == 0 || strncmp(name, "rfm.", 4) == 0;
-  for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-    taken |= strcmp(name, own[i]) == 0;
+  bool taken = strcmp(name, r->entity) == 0 || co_event_name_reserved(name);
   for (int k = 0; k < CO_LABEL_KIND_COUNT; k++)
     taken |= o->labels[k] && strcmp(name, o->labels[k]) == 0;
   for (int64_t i = 0; i < r->column_count; i++) {
@@ -400,10 +396,7 @@ static co_status write_pictures(co_items *items, co_dataset_writer *writer, cons
 }
 
 static void print_cell(co_text *out, const char *text, bool last) {
-  co_text_append(out, "\"", 1);
-  for (; *text; text++)
-    co_text_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
-  co_text_append(out, last ? "\"\n" : "\",", 2);
+  co_joined_print_cell(out, text, strlen(text), last);
 }
 
 static void print_value(co_text *out, const co_item_column *c, int64_t code, bool last) {

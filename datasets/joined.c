@@ -307,7 +307,7 @@ cleanup:
 
 // ---- carrying ----------------------------------------------------------------------------------
 
-static void print_cell(co_text *out, const char *text, size_t length, bool last) {
+void co_joined_print_cell(co_text *out, const char *text, size_t length, bool last) {
   co_text_append(out, "\"", 1);
   for (size_t i = 0; i < length; i++)
     co_text_append(out, text[i] == '"' ? "\"\"" : &text[i], text[i] == '"' ? 2 : 1);
@@ -321,7 +321,7 @@ static void print_rows(co_text *out, const co_scan_block *block, const int64_t *
     for (int64_t i = 0; i < part->count; i++)
       for (int64_t c = 0; c < count; c++) {
         const co_cell *cell = co_block_cell(block, part, i, columns[c]);
-        print_cell(out, cell->text, cell->length, c + 1 == count);
+        co_joined_print_cell(out, cell->text, cell->length, c + 1 == count);
       }
   }
 }
@@ -332,7 +332,7 @@ co_status co_joined_print(const co_joined *j, co_text *out, const int64_t *colum
   CO_RETURN_IF_FAILED(co_scan_open(&scan, j->ctx, j->scan));
   for (int64_t c = 0; c < count; c++) {
     const char *name = co_scan_file(scan)->names[columns[c]];
-    print_cell(out, name, strlen(name), c + 1 == count);
+    co_joined_print_cell(out, name, strlen(name), c + 1 == count);
   }
   co_status status = CO_OK;
   while (status == CO_OK && block.count) {

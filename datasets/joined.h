@@ -65,6 +65,8 @@ co_status co_joined_write(co_joined *joined, co_dataset_writer *writer, const ch
                           co_encoded_column *columns, int64_t column_count);
 // Logs as `event` that rows have no key of its.
 void co_joined_tell(const co_joined *joined, const char *event);
+// A cell of CSV, and the comma or the line's end behind it.
+void co_joined_print_cell(co_text *out, const char *text, size_t length, bool last);
 // Columns of its rows as CSV, to be carried by models.
 co_status co_joined_print(const co_joined *joined, co_text *out, const int64_t *columns,
                           int64_t column_count);

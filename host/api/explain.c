@@ -5,15 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "host/core/output.h"
 #include "host/eval/opening.h"
 #include "host/feed/fit_features.h"
 
 enum { ROWS = 5, IMAGES = 24 }; // by default, without a file and on a page
-
-static bool ends_in(const char *path, const char *end) {
-  size_t length = strlen(path), tail = strlen(end);
-  return length > tail && strcmp(path + length - tail, end) == 0;
-}
 
 // ---- rows --------------------------------------------------------------------------------------
 
@@ -126,8 +122,8 @@ static co_status open_output(co_explaining *e) {
   if (!o->output) return CO_OK;
   if (strcmp(o->output, "-") == 0)
     return co_fail(CO_ERR_USAGE, "-O -: leave it out; what is explained goes to standard output");
-  e->lines = ends_in(o->output, ".jsonl");
-  e->page = ends_in(o->output, ".html");
+  e->lines = co_output_ends_in(o->output, ".jsonl");
+  e->page = co_output_ends_in(o->output, ".html");
   return co_output_begin(&e->file, e->ctx, &wanted);
 }
 
@@ -140,7 +136,7 @@ static co_status check_options(const cohort_explain_options *o) {
   if (o->events && o->steps)
     return co_fail(CO_ERR_USAGE,
                    "--steps is of integrals, which effects of events (--events) are not");
-  if (o->events && o->output && ends_in(o->output, ".html"))
+  if (o->events && o->output && co_output_ends_in(o->output, ".html"))
     return co_fail(CO_ERR_USAGE, "-O %s: a page is of images; events go into .csv or .jsonl",
                    o->output);
   if (o->key_count && o->rows)

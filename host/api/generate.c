@@ -6,6 +6,7 @@
 #include "datasets/writer.h"
 #include "host/api/api.h"
 #include "host/api/sheet.h"
+#include "host/core/output.h"
 #include "host/eval/generation.h"
 
 enum { IMAGES = 64, MOST_IMAGES = 10000000, AT_ONCE = 1024 };
@@ -20,11 +21,6 @@ typedef struct generating {
   bool sheet;      // a picture, else a dataset
 } generating;
 
-static bool ends_in(const char *path, const char *end) {
-  size_t length = strlen(path), tail = strlen(end);
-  return length > tail && strcmp(path + length - tail, end) == 0;
-}
-
 static co_status check_options(generating *g) {
   const cohort_generate_options *o = g->options;
   CO_RETURN_IF_FAILED(co_require(o->model, "generate", "a model"));
@@ -32,8 +28,8 @@ static co_status check_options(generating *g) {
   g->count = o->count ? o->count : IMAGES;
   if (g->count < 1 || g->count > MOST_IMAGES)
     return co_fail(CO_ERR_USAGE, "--count must be from 1 to %d", MOST_IMAGES);
-  g->sheet = ends_in(o->output, ".png");
-  if (g->sheet || ends_in(o->output, ".h5")) return CO_OK;
+  g->sheet = co_output_ends_in(o->output, ".png");
+  if (g->sheet || co_output_ends_in(o->output, ".h5")) return CO_OK;
   co_status status = co_fail(CO_ERR_USAGE, "-O %.200s: neither a picture nor a dataset", o->output);
   co_hint("give -O FILE.png, or -O FILE.h5");
   return status;

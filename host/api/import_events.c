@@ -219,6 +219,7 @@ static co_status take_items(co_import_events_options *out, const cohort_import_e
   }
   CO_RETURN_IF_FAILED(co_events_item_rows(&recipe->joins[0].table.rows, &out->rows, o->item,
                                           join->table.key[0], arena));
+  co_table_name_sources(recipe);
   out->joined = recipe;
   out->items_path = out->items_shown = join->table.file;
   return CO_OK;

@@ -212,9 +212,12 @@ static co_status find_items(co_event_scoring *s, co_event_reading *r,
   const char *name = items_of(r), *text = NULL;
   if (!name) return CO_OK;
   options->items_path = options->items_shown = source_of(&s->options, name);
-  if (options->items_path)
-    return co_events_item_rows(&options->item_rows, &options->rows, r->recipe.item,
-                               r->recipe.items_key, s->arena);
+  if (options->items_path) {
+    CO_RETURN_IF_FAILED(co_events_item_rows(&options->item_rows, &options->rows, r->recipe.item,
+                                            r->recipe.items_key, s->arena));
+    if (co_rows_is_database(options->items_path)) options->item_rows.table = name;
+    return CO_OK;
+  }
   for (int64_t i = 0; i < r->file.carried_count; i++)
     if (strcmp(r->file.carried[i].name, name) == 0) text = r->file.carried[i].text;
   if (!text) {

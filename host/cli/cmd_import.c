@@ -64,19 +64,20 @@ static const cli_option options_table[] = {
      .kind = CLI_TEXT,
      .offset = AT(images.size),
      .value = "WxH",
-     .doc = "images, csv: width and height that all get (default: as they are, if all are alike)"},
+     .doc = "images, csv, events: width and height that all get (default: as they are, if all are "
+            "alike)"},
     {.name = "fit",
      .kind = CLI_TEXT,
      .offset = AT(images.fit),
      .value = "HOW",
-     .doc =
-         "images, csv: crop (the default: fill the size, cut off what is beyond), pad (on white),\n"
-         "stretch"},
+     .doc = "images, csv, events: crop (the default: fill the size, cut off what is beyond), pad "
+            "(on white),\n"
+            "stretch"},
     {.name = "channels",
      .kind = CLI_INT,
      .offset = AT(images.channels),
      .value = "N",
-     .doc = "images, csv: 1 (grey) or 3 (default: 1 if all are grey)",
+     .doc = "images, csv, events: 1 (grey) or 3 (default: 1 if all are grey)",
      .minimum = 1,
      .maximum = 3},
     {.name = "max-pixels",
@@ -100,7 +101,7 @@ static const cli_option options_table[] = {
      .kind = CLI_LIST,
      .offset = AT(types),
      .value = "COL=TYPE",
-     .doc = "csv: number, binary, category, date, date:%d/%m/%Y, text, image (its cells\n"
+     .doc = "csv, events: number, binary, category, date, date:%d/%m/%Y, text, image (its cells\n"
             "name files, from the table's folder) or id, instead of what is found out; of a joined "
             "table "
             "TABLE.COL"},
@@ -108,7 +109,7 @@ static const cli_option options_table[] = {
      .kind = CLI_LIST,
      .offset = AT(ignored),
      .value = "COL",
-     .doc = "csv: leave a column out; repeatable"},
+     .doc = "csv, events: leave a column out, TABLE.COL of a joined table; repeatable"},
     {.name = "split",
      .kind = CLI_TEXT,
      .offset = AT(split),
@@ -125,7 +126,7 @@ static const cli_option options_table[] = {
      .kind = CLI_TEXT,
      .offset = AT(delimiter),
      .value = "C",
-     .doc = "csv: one character, or tab (default: found out among , ; tab |)"},
+     .doc = "csv, events: one character, or tab (default: found out among , ; tab |)"},
     {.name = "header",
      .kind = CLI_NAMES,
      .offset = AT(header),

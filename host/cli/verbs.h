@@ -363,7 +363,7 @@ typedef struct cli_help_options {
    .offset = offsetof(struct_, tables.joins),                                                      \
    .value = "FILE:COL",                                                                            \
    .doc =                                                                                          \
-       "raw tables: join FILE, whose key COL the table has as well (COL=KEY if it has another "    \
+       "join table FILE, whose key COL the rows have as well (COL=KEY if it has another "          \
        "name, COL,COL2 if it has several columns, TABLE.COL to one joined before); repeatable"},   \
       {.name = "source",                                                                           \
        .kind = CLI_LIST,                                                                           \

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,4 +80,9 @@ co_status co_output_begin(co_atomic_file *file, co_context *ctx, const co_output
   CO_RETURN_IF_FAILED(co_atomic_begin(file, ctx, output->path));
   file->keep_existing = !output->replace;
   return CO_OK;
+}
+
+bool co_output_ends_in(const char *path, const char *ending) {
+  const size_t length = strlen(path), end = strlen(ending);
+  return length > end && strcasecmp(path + length - end, ending) == 0;
 }

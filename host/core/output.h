@@ -24,6 +24,8 @@ co_status co_output_check(co_context *ctx, const co_output *output);
 // Checks, then begins the file; without `replace`, one that appears meanwhile is not replaced
 // either.
 co_status co_output_begin(co_atomic_file *file, co_context *ctx, const co_output *output);
+// Whether a name ends in ".csv", say, in letters of any case, and has something before it.
+bool co_output_ends_in(const char *path, const char *ending);
 
 #ifdef __cplusplus
 }

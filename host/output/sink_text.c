@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "host/core/hash.h"
@@ -192,27 +191,22 @@ static void close_text(co_sink *sink) {
 
 // ---- opening -----------------------------------------------------------------------------------
 
-static bool ends_in(const char *name, const char *ending) {
-  size_t length = strlen(name), end = strlen(ending);
-  return length > end && strcasecmp(name + length - end, ending) == 0;
-}
-
 // By its ending; what is named as a file of another kind is not made one of text by silence.
 static co_status choose_by_name(char *separator, const char *output) {
   static const char *const others[] = {".parquet", ".gz", ".xlsx", ".json", NULL};
   static const char *const databases[] = {".db", ".sqlite", ".sqlite3", NULL};
-  *separator = ends_in(output, ".tsv")                                   ? '\t'
-               : ends_in(output, ".jsonl") || ends_in(output, ".ndjson") ? 0
-                                                                         : ',';
+  *separator = co_output_ends_in(output, ".tsv")                                             ? '\t'
+               : co_output_ends_in(output, ".jsonl") || co_output_ends_in(output, ".ndjson") ? 0
+                                                                                             : ',';
   for (int i = 0; others[i]; i++) {
-    if (!ends_in(output, others[i])) continue;
+    if (!co_output_ends_in(output, others[i])) continue;
     co_status status =
         co_fail(CO_ERR_USAGE, "-O %.200s: scores are not written as %s", output, others[i] + 1);
     co_hint("name it .csv, .tsv, .jsonl or .h5, or say --format");
     return status;
   }
   for (int i = 0; databases[i]; i++) {
-    if (!ends_in(output, databases[i])) continue;
+    if (!co_output_ends_in(output, databases[i])) continue;
     co_status status = co_fail(CO_ERR_USAGE, "-O %.200s is not said to be a database", output);
     co_hint("-O sqlite:%.200s --table TABLE", output);
     return status;

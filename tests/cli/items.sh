@@ -110,6 +110,8 @@ refused 9 'the output is also read' -- import -O items.csv --force "${log[@]}" "
 mkdir other
 cp items.csv other/events.csv
 refused 2 "cannot be called 'events'" -- "${again[@]}" --item what --join other/events.csv:what=sku
+refused 2 "column 'when' of events is given twice" -- "${again[@]}" --event-column when --event-column when:number
+refused 2 "cannot be called 'next_item'" -- "${again[@]}" --event-column next_item
 refused 2 '--strip-suffix does not go with' -- "${again[@]}" --strip-suffix what=i
 refused 2 '--positive does not go with' -- "${again[@]}" --positive yes
 refused 2 '--header does not go with' -- "${again[@]}" --header a,b,c

@@ -425,6 +425,8 @@ static void make_file(co_context *ctx, const char *version, const char *config, 
 #define SEQUENTIAL(layers) "{\"class_name\": \"Sequential\", \"config\": [" layers "]}"
 #define LAYER(class_, config) "{\"class_name\": \"" class_ "\", \"config\": {" config "}}"
 #define OVER(shape) "\"batch_input_shape\": [null, " shape "]"
+#define WIDE LAYER("RepeatVector", "\"n\": 16777217, " OVER("1")) "," LAYER("Flatten", "")
+#define BYTES64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define EACH(inner) LAYER("TimeDistributed", "\"name\": \"a\", " OVER("4, 3") ", \"layer\": " inner)
 
 #define CALLED_TWICE                                                                               \
@@ -502,6 +504,16 @@ static void test_refusals(void **state) {
            "Sequential",
            "\"name\": \"a\", \"layers\": [" LAYER("Dense", "\"units\": 1000000") "]")),
        "(Dense): its model has fewer numbers in the file than its kernel needs"},
+      // Nothing is made for each of millions of channels or classes, or layers within a long name.
+      {"2.3.1",
+       SEQUENTIAL(WIDE "," LAYER("LayerNormalization", "\"scale\": false, \"center\": false")),
+       "(LayerNormalization): its input has far too many channels"},
+      {"2.3.1", SEQUENTIAL(WIDE "," LAYER("Softmax", "")), "an output has far too many classes"},
+      {"2.3.1",
+       SEQUENTIAL(LAYER("Sequential", "\"name\": \"" BYTES64 BYTES64 BYTES64
+                                      "\", \"layers\": [" LAYER("ReLU", "\"name\": \"" BYTES64
+                                                                        "\", " OVER("3")) "]")),
+       "has more than 255 bytes"},
       {"1.2.2",
        SEQUENTIAL(LAYER(
            "LSTM",

@@ -362,6 +362,7 @@ static co_status output_column(const finish *f, int64_t output, co_column *out) 
       (co_column){.name = f->net->outputs[output].name, .type = made->type, .role = CO_ROLE_TARGET};
   if (made->type == CO_COLUMN_VECTOR) out->shape = co_shape_make(1, made->width);
   if (made->type != CO_COLUMN_CATEGORY) return CO_OK;
+  if (made->width > KERAS_MOST_WIDTH) return refuse(f, "an output has far too many classes");
   const char **names = co_arena_alloc(f->arena, (size_t)made->width, sizeof *names);
   if (!names) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < made->width; i++)

@@ -529,6 +529,10 @@ static co_status name_member(const graph *g, const co_node *layer, member *m) {
     m->name = name->text;
   else if (m->layer.config->kind == CO_NODE_LIST && !g->depth)
     CO_RETURN_IF_FAILED(keras_file_layer_name(g->net->file, g->count, &m->name));
+  if (strlen(g->prefix) + strlen(m->name) > KERAS_MOST_NAME)
+    return co_fail_at(CO_ERR_MODEL, g->net->file->path, 0, 0,
+                      "the name '%s%.100s' of a layer has more than %d bytes", g->prefix, m->name,
+                      (int)KERAS_MOST_NAME);
   m->layer.name = co_arena_format(g->net->arena, "%s%s", g->prefix, m->name);
   return m->layer.name ? CO_OK : CO_ERR_MEMORY;
 }

@@ -8,8 +8,10 @@
 #include "host/persist/keras/keras.h"
 
 enum {
-  KERAS_MOST_LAYERS = 4096, // of a model; and that wait for each other in all, by recursion
-  KERAS_MOST_CALLS = 16384, // in all, where models call models
+  KERAS_MOST_LAYERS = 4096,   // of a model; and that wait for each other in all, by recursion
+  KERAS_MOST_CALLS = 16384,   // in all, where models call models
+  KERAS_MOST_NAME = 255,      // bytes, as of names here; with the names of the models around it
+  KERAS_MOST_WIDTH = 1 << 24, // of what is made for each channel or class that no weights bear out
   KERAS_MOST_INPUTS = CO_KERAS_MOST
 };
 

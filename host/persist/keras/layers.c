@@ -158,6 +158,8 @@ static co_status need_last_axis(const keras_network *net, keras_layer *layer, in
 static co_status take_or(keras_network *net, keras_layer *layer, const char *name, bool there,
                          float instead, const co_shape *shape) {
   if (!there && layer->call) return CO_OK; // the first call's are the weights
+  if (!there && shape->dim[0] > KERAS_MOST_WIDTH)
+    return keras_refuse(layer, "its input has far too many channels");
   float *values = there ? NULL : co_arena_alloc(net->arena, (size_t)shape->dim[0], sizeof *values);
   for (int64_t i = 0; values && i < shape->dim[0]; i++)
     values[i] = instead;
