@@ -51,6 +51,8 @@ typedef struct co_op_choice {
   int launches;    // kernels, library calls and memory operations of one run; 0 = not counted
   const char *why; // why they are more than one; NULL where they are not
   bool planned;    // what a device is expected to say, which has not been asked
+  uint32_t
+      narrow; // bit i: out[i] is made in bf16, and f32 would be widened from that by a launch of its own
   co_op_engine engine;
   // Of several ways: this one, in the library's words, borrowed as above; NULL where there are none.
   const char *way;

@@ -81,6 +81,21 @@ co_status co_check_segments(const co_op_desc *desc, int i) {
   return check_records(desc, i, sizeof(co_segment), false);
 }
 
+co_status co_check_gradient(const co_op_desc *desc, int g, int narrow) {
+  co_shape wide = desc->in[0].shape;
+  CO_RETURN_IF_FAILED(co_check_real(desc, g, 0));
+  if (desc->has_in >> narrow & 1) {
+    CO_RETURN_IF_FAILED(co_check_rank(desc, narrow, 1, 1));
+    CO_RETURN_IF_FAILED(co_check_dtype(desc, narrow, CO_BF16));
+    if (g != 0) wide.dim[0] -= desc->in[narrow].shape.dim[0];
+    if (wide.dim[0] % 8 != 0)
+      return co_fail(CO_ERR_CONFIG,
+                     "%s: gradients in bf16 begin behind %lld others, not a multiple of 8",
+                     op_name(desc), (long long)wide.dim[0]);
+  }
+  return co_check_shape(desc, g, &wide);
+}
+
 co_status co_check_smoothing(const co_op_attr *attr) {
   if (attr->label_smoothing >= 0 && attr->label_smoothing < 1) return CO_OK;
   return co_fail(CO_ERR_CONFIG, "label_smoothing must be at least 0 and below 1");

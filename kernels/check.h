@@ -16,6 +16,9 @@ co_status co_check_real(const co_op_desc *desc, int i, int like);
 co_status co_check_step(const co_op_desc *desc, int i);
 // Input i is a u8 tensor holding whole co_segments.
 co_status co_check_segments(const co_op_desc *desc, int i);
+// Inputs g and, where it is there, `narrow` (bf16) are the gradient of input 0's elements, or of any
+// number of them where g is input 0.
+co_status co_check_gradient(const co_op_desc *desc, int g, int narrow);
 // attr.label_smoothing is within [0, 1).
 co_status co_check_smoothing(const co_op_attr *attr);
 // Kernel, stride, dilation and padding along one axis of `size`; *out is the output's extent.

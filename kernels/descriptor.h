@@ -152,7 +152,7 @@ typedef struct co_op_info {
   bool bf16_each;                 // each of them as it likes; otherwise all or none, but for
   const char *bf16_or_f32;        // "b -> y": those that may stay f32, together
   const char *bf16_without;       // outputs that must be absent then
-  bool moves;                     // reads and writes bf16 itself, unless it accumulates (widen.h)
+  bool moves;                     // reads and writes bf16 itself, unless it adds to it (widen.h)
   bool follows;                   // is bf16 where its first input is; nothing is made so for it
   bool input;                     // of the input section: reads what there is
   bool typed;                     // its result has the type attr.dtype

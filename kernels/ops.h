@@ -51,12 +51,12 @@
   X(CONV2D_BACKWARD_DATA, conv2d_backward_data, (dy, w), (dx), "", "",                             \
     .bf16 = "dy w -> dx", .accumulate = "dx", .flops = "w*dy")                                     \
   X(CONV2D_BACKWARD_WEIGHTS, conv2d_backward_weights, (x, dy), (dw, (db)), "", "",                 \
-    .bf16 = "x dy ->", .accumulate = "dw db", .flops = "dw*dy")                                    \
+    .bf16 = "x dy -> dw", .bf16_or_f32 = "-> dw", .accumulate = "dw db", .flops = "dw*dy")         \
   X(CONV2D_TRANSPOSE, conv2d_transpose, (x, w, (b)), (y),                                          \
     "CONV2D dy w -> dx; CONV2D_TRANSPOSE_BACKWARD_WEIGHTS x dy -> dw (db)", "",                    \
     .bf16 = "x w b -> y", .flops = "w*x", .activation = true)                                      \
   X(CONV2D_TRANSPOSE_BACKWARD_WEIGHTS, conv2d_transpose_backward_weights, (x, dy), (dw, (db)), "", \
-    "", .bf16 = "x dy ->", .accumulate = "dw db", .flops = "dw*x")                                 \
+    "", .bf16 = "x dy -> dw", .bf16_or_f32 = "-> dw", .accumulate = "dw db", .flops = "dw*x")      \
   X(MAX_POOL2D, max_pool2d, (x), (y, (argmax)), "MAX_POOL2D_BACKWARD dy argmax -> dx", "",         \
     .types = "argmax:i32", .bf16 = "x -> y", .why = "reads windows of a whole result")             \
   X(MAX_POOL2D_BACKWARD, max_pool2d_backward, (dy, argmax), (dx), "", "",                          \
@@ -314,22 +314,25 @@
     .types = "table:any index:i64 ids:i64 step:u8", .bf16 = "-> y", .bf16_each = true,             \
     .typed = true, .input = true, .why = "brings the rows together, as numbers")                   \
   /* ---- parameters ------------------------------------------------------------------------ */   \
-  X(GRADIENT_NORM, gradient_norm, (g, segments, (before)), (sum, (gate)), "", "",                  \
-    .types = "segments:u8 before:f64 sum:f64 gate:f64", .accumulate = "sum",                       \
+  X(GRADIENT_NORM, gradient_norm, (g, segments, (before), (narrow)), (sum, (gate)), "", "",        \
+    .types = "segments:u8 before:f64 narrow:bf16 sum:f64 gate:f64", .bf16 = "narrow ->",           \
+    .bf16_each = true, .moves = true, .accumulate = "sum",                                         \
     .accumulate_without = "gate", .why = "needs every gradient")                                   \
-  X(SGD, sgd, (w, g, (m), segments, step, gate), (new_w, (new_m), (mirror)), "", "",               \
-    .types = "segments:u8 step:u8 gate:f64 mirror:bf16", .bf16 = "-> mirror", .bf16_each = true,   \
-    .moves = true, .is_alias = "new_w=w new_m=m",                                                  \
+  X(SGD, sgd, (w, g, (m), segments, step, gate, (narrow)), (new_w, (new_m), (mirror)), "", "",     \
+    .types = "segments:u8 step:u8 gate:f64 narrow:bf16 mirror:bf16", .bf16 = "narrow -> mirror",   \
+    .bf16_each = true, .moves = true, .is_alias = "new_w=w new_m=m",                               \
     .why = "needs the whole norm; one for all parameters")                                         \
-  X(ADAM, adam, (w, g, m, v, segments, step, gate), (new_w, new_m, new_v, (mirror)), "", "",       \
-    .types = "segments:u8 step:u8 gate:f64 mirror:bf16", .bf16 = "-> mirror", .bf16_each = true,   \
-    .moves = true, .is_alias = "new_w=w new_m=m new_v=v",                                          \
+  X(ADAM, adam, (w, g, m, v, segments, step, gate, (narrow)), (new_w, new_m, new_v, (mirror)), "", \
+    "", .types = "segments:u8 step:u8 gate:f64 narrow:bf16 mirror:bf16",                           \
+    .bf16 = "narrow -> mirror", .bf16_each = true, .moves = true,                                  \
+    .is_alias = "new_w=w new_m=m new_v=v",                                                         \
     .why = "needs the whole norm; one for all parameters")                                         \
   X(EMA, ema, (w, ema, segments, step, gate), (new_ema), "", "",                                   \
     .types = "segments:u8 step:u8 gate:f64", .is_alias = "new_ema=ema",                            \
     .why = "follows the update; one for all parameters")                                           \
-  X(RMSPROP, rmsprop, (w, g, v, (m), segments, step, gate), (new_w, new_v, (new_m), (mirror)), "", \
-    "", .types = "segments:u8 step:u8 gate:f64 mirror:bf16", .bf16 = "-> mirror",                  \
+  X(RMSPROP, rmsprop, (w, g, v, (m), segments, step, gate, (narrow)),                              \
+    (new_w, new_v, (new_m), (mirror)), "", "",                                                     \
+    .types = "segments:u8 step:u8 gate:f64 narrow:bf16 mirror:bf16", .bf16 = "narrow -> mirror",   \
     .bf16_each = true, .moves = true, .is_alias = "new_w=w new_v=v new_m=m",                       \
     .why = "needs the whole norm; one for all parameters")                                         \
   X(APPEND_ROWS, append_rows, (index, dy, ids, rows, count), (new_ids, new_rows, new_count), "",   \
@@ -593,6 +596,9 @@
 //                with ids and step, FLIP (rate, purpose) and SHIFTED_CROP (pad, fill, crop_purpose),
 //                with mean and scale, NORMALIZE: in this order, and to the bit what they give one
 //                after another. rate = 0 and pad = 0 leave images as they are.
+// (narrow)       of GRADIENT_NORM, SGD, ADAM and RMSPROP, bf16 (L): the gradient of the last L elements
+//                of the block; g is then (M - L), whose length is a multiple of 8, and elements stand
+//                for themselves in sums and updates, whatever their type.
 // GRADIENT_NORM  g real (M), segments: sum f64 (1) = sum of g² over the listed segments, and
 //                before[0] where there is before f64 (1); gate f64 (2) = {1 if sum is finite else 0, clip factor: 1, or clip_norm / sqrt(sum) where
 //                clip_norm > 0 and sqrt(sum) > clip_norm}. gate[1] is unspecified where gate[0] is
@@ -645,8 +651,9 @@
 // parameters that DENSE and CONV2D read (the fact .bf16 says which operands). Data of one operation
 // are all bf16 or all f32, but for what .bf16_or_f32 and .bf16_each say. DENSE_RELU_BACKWARD has no
 // db in bf16: libraries would round it to the type of dx, and DENSE_BACKWARD_WEIGHTS gives it from
-// the same rows. All else (gradients of parameters, statistics, gamma, beta, losses, sums, slots)
-// stays f32 or f64. An operation computes and sums in f32 at least and rounds each result once, to
+// the same rows. Gradients of convolutions' kernels may be bf16. All else (other gradients of
+// parameters, statistics, gamma, beta, losses, sums, slots) stays f32 or f64. An operation computes
+// and sums in f32 at least and rounds each result once, to
 // nearest, ties to even; an accumulated one after the addition. One exception is cuDNN's: dw of
 // CONV2D_BACKWARD_WEIGHTS may be rounded to bf16 on its way to f32.
 

@@ -7,9 +7,15 @@ static size_t reserve(size_t *bytes, const co_shape *shape) {
   return at;
 }
 
+static bool adds_to_bf16(const co_op_desc *desc) {
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+    if ((desc->accumulate >> i & 1) && desc->out[i].dtype == CO_BF16) return true;
+  return false;
+}
+
 bool co_widen(const co_op_desc *desc, co_widened *out) {
   memset(out, 0, sizeof *out);
-  if (co_op_get_info(desc->op)->moves && !desc->accumulate) return false;
+  if (co_op_get_info(desc->op)->moves && !adds_to_bf16(desc)) return false;
   out->desc = *desc;
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
     co_tensor_desc *in = &out->desc.in[i], *result = &out->desc.out[i];

@@ -37,6 +37,8 @@ static void *block_address(const co_store *store, co_block block) {
     return store->param;
   case CO_BLOCK_GRADIENT:
     return store->gradient;
+  case CO_BLOCK_NARROW:
+    return store->narrow;
   case CO_BLOCK_SLOT0:
     return store->slot[0];
   case CO_BLOCK_MIRROR:
@@ -255,15 +257,26 @@ static co_status run_op(co_executor *executor, int64_t i) {
   return status == CO_OK ? back : status;
 }
 
+// On the way out of a failure, which it does not hide: what has begun beside may run on for long.
+static void join_after_failure(const co_executor *executor) {
+  co_error kept;
+  co_error_copy(&kept);
+  (void)executor->backend->api->join(executor->backend);
+  (void)co_error_raise(&kept);
+}
+
 co_status co_executor_run(co_executor *executor) {
   const co_plan *plan = executor->plan;
+  bool beside = false; // something that the first queue has not waited for
   for (int64_t i = 0; i < plan->op_count; i++) {
     co_alive(executor->ctx, CO_PATIENCE);
     double begun = executor->seconds ? now() : 0;
     co_status status = run_op(executor, i);
     if (executor->seconds) executor->seconds[i] += now() - begun;
+    beside = (beside && !plan->ops[i].waits) || plan->ops[i].beside;
     if (status != CO_OK) {
       if (plan->ops[i].layer) co_note("layer '%s'", plan->ops[i].layer);
+      if (beside) join_after_failure(executor);
       return status;
     }
   }

@@ -49,6 +49,14 @@ static bool has_sections(const co_program *program) {
   return program->options.section && co_program_is_on_device(program);
 }
 
+// Whether gradients are what one operation of one plan makes of them.
+static bool never_adds(const co_program *program) {
+  bool cut = false;
+  for (int64_t i = 0; i < program->options.class_count; i++)
+    cut = cut || program->options.classes[i].rows > program->options.rows;
+  return program->options.phase_count == 1 && !cut;
+}
+
 static co_status need_unit(co_program *program, co_phase *p, const co_shape_class *shape,
                            bool add) {
   if (co_phase_find_unit(p, shape, add)) return CO_OK;
@@ -62,6 +70,7 @@ static co_status need_unit(co_program *program, co_phase *p, const co_shape_clas
                              .bf16 = program->options.bf16,
                              .narrow_inputs = has_sections(program),
                              .add_gradients = add,
+                             .narrow_gradients = p->unit_count == 1 && never_adds(program),
                              .groups = p->options.groups,
                              .losses = p->options.losses,
                              .no_fusion = program->options.no_fusion,
@@ -89,9 +98,11 @@ static int64_t list_segments(const co_program *program, const co_phase *p, co_se
   const co_store *store = program->store;
   size_t real = co_dtype_size(store->real);
   int64_t count = 0;
-  for (int64_t i = 0; i < store->count; i++) {
+  for (int64_t k = 0; k < 2 * store->count; k++) { // in the order of the block
+    const int64_t i = k % store->count;
     const co_store_entry *entry = &store->entries[i];
     if (entry->info.state || entry->info.rows || !p->units[0].plan->has_gradient[i]) continue;
+    if (entry->narrow != (k >= store->count)) continue;
     co_segment next = {(int64_t)(entry->offset / real), (int64_t)(entry->bytes / real),
                        entry->info.rate, entry->info.decay};
     co_segment *last = count ? &out[count - 1] : NULL;
@@ -125,10 +136,14 @@ static co_status add_blocks(const co_program *program, co_graph *graph,
                             co_update_operands *operands) {
   const co_store *store = program->store;
   const int64_t elements = co_store_elements(store);
-  operands->w = operands->g = operands->mirror = CO_NO_VALUE;
+  operands->w = operands->g = operands->mirror = operands->narrow = CO_NO_VALUE;
   if (operands->segments == CO_NO_VALUE) return CO_OK;
   CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_PARAM, elements, &operands->w));
-  CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_GRADIENT, elements, &operands->g));
+  const int64_t narrow = co_store_narrow_elements(store);
+  CO_RETURN_IF_FAILED(
+      co_graph_add_block(graph, CO_BLOCK_GRADIENT, elements - narrow, &operands->g));
+  if (narrow)
+    CO_RETURN_IF_FAILED(co_graph_add_block(graph, CO_BLOCK_NARROW, narrow, &operands->narrow));
   for (int i = 0; i < store->slots; i++)
     CO_RETURN_IF_FAILED(
         co_graph_add_block(graph, (co_block)(CO_BLOCK_SLOT0 + i), elements, &operands->slot[i]));
@@ -158,8 +173,9 @@ static co_status build_update(co_program *program, co_phase *p, co_value *lists)
   CO_RETURN_IF_FAILED(add_segments(program, p, &operands.segments));
   CO_RETURN_IF_FAILED(add_blocks(program, graph, &operands));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands.step));
-  co_value in[CO_OP_MAX_OPERANDS] = {
-      [CO_GRADIENT_NORM_g] = operands.g, [CO_GRADIENT_NORM_segments] = operands.segments};
+  co_value in[CO_OP_MAX_OPERANDS] = {[CO_GRADIENT_NORM_g] = operands.g,
+                                     [CO_GRADIENT_NORM_segments] = operands.segments,
+                                     [CO_GRADIENT_NORM_narrow] = operands.narrow};
   CO_RETURN_IF_FAILED(co_phase_sum_rows(program, p, lists, in));
   if (in[CO_GRADIENT_NORM_g] == CO_NO_VALUE)
     return co_fail(CO_ERR_CONFIG, "there is no parameter to train (of those groups and losses)");
@@ -450,7 +466,7 @@ void co_program_get_bytes(const co_program *program, co_program_bytes *out) {
   if (store->ema_mirror) out->mirror *= 2;
   out->averages = store->ema ? store->param_bytes : 0;
   out->state = store->state_bytes;
-  out->gradients = store->gradient ? store->trained_bytes : 0;
+  out->gradients = store->gradient ? co_store_gradient_bytes(store) : 0;
   out->slots = store->trained_bytes * (size_t)store->slots;
   for (int k = CO_BLOCK_IDS; k <= CO_BLOCK_COUNT; k++)
     out->gradients += co_store_row_bytes(store, (co_block)k);

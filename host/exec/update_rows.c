@@ -100,6 +100,7 @@ static co_status add_squares(co_graph *graph, co_value sums, co_value *norm) {
   clear(out);
   CO_RETURN_IF_FAILED(flatten(graph, sums, in));
   in[CO_GRADIENT_NORM_before] = norm[CO_GRADIENT_NORM_before];
+  in[CO_GRADIENT_NORM_narrow] = CO_NO_VALUE;
   CO_RETURN_IF_FAILED(co_graph_add_op(graph, CO_OP_GRADIENT_NORM, &no_limit, in, out));
   norm[CO_GRADIENT_NORM_before] = out[CO_GRADIENT_NORM_sum];
   return CO_OK;

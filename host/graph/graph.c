@@ -255,9 +255,9 @@ co_status co_graph_add_variable(co_graph *graph, const char *name, co_dtype dtyp
 }
 
 co_status co_graph_add_block(co_graph *graph, co_block block, int64_t elements, co_value *out) {
-  static const char *const names[] = {"parameters", "gradients", "slot 0",
-                                      "slot 1",     "mirror",    "averages"};
-  co_dtype dtype = block == CO_BLOCK_MIRROR ? CO_BF16 : CO_F32;
+  static const char *const names[] = {"parameters", "gradients", "slot 0",        "slot 1",
+                                      "mirror",     "averages",  "gradients bf16"};
+  co_dtype dtype = block == CO_BLOCK_MIRROR || block == CO_BLOCK_NARROW ? CO_BF16 : CO_F32;
   co_tensor_desc desc = {dtype, CO_LAYOUT_CANONICAL, co_shape_make(1, elements)};
   return add_value(graph, names[block], &desc, CO_STORAGE_BLOCK, block, out);
 }

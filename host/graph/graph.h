@@ -39,6 +39,7 @@ typedef enum co_block {
   CO_BLOCK_SLOT1,
   CO_BLOCK_MIRROR, // bf16 copies of the parameters
   CO_BLOCK_EMA,    // the parameters' exponential moving average
+  CO_BLOCK_NARROW, // gradients in bf16, of the last elements; CO_BLOCK_GRADIENT has those before
   // Of parameters with `rows` alone: how often each row was updated, i32 (V); where a list of gradients
   // says whose they are, i32 (R), and how many there are, i32 (1). Their CO_BLOCK_GRADIENT is the list's
   // rows (R, D).

@@ -4,7 +4,8 @@
 // The double policy makes it f64. Under the bf16 policy activations and their gradients are bf16,
 // and what reads a parameter as data (DENSE, CONV2D) reads its bf16 copy in the store, the mirror.
 // Parameters themselves, their gradients, statistics, losses and the graph's inputs and outputs
-// stay f32: casts are put in where they meet bf16.
+// stay f32: casts are put in where they meet bf16. But a kernel's gradient that the backend makes in
+// bf16 anyway stays so where nothing is added to it.
 #include <string.h>
 
 #include "host/plan/pass.h"
@@ -150,6 +151,36 @@ static co_status narrow_inputs(narrowing *n, co_plan_op *op, uint32_t may) {
   return CO_OK;
 }
 
+static int count_writers(const narrowing *n, co_value value) {
+  int count = 0;
+  for (int64_t i = 0; i < n->old_count; i++)
+    for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
+      count += n->old[i].out[k] == value;
+  return count;
+}
+
+// A parameter's gradient that may be either: as the store has it, or, in its first plan, as the backend
+// makes it.
+static co_status choose_gradient(narrowing *n, const co_plan_op *op, int output) {
+  const co_value value = op->out[output];
+  co_plan_value *gradient = &n->plan->values[value];
+  if (gradient->info.storage != CO_STORAGE_GRADIENT) return CO_OK;
+  co_store_entry *entry = &n->store->entries[gradient->param];
+  if (n->plan->options.narrow_gradients && count_writers(n, value) == 1) {
+    co_op_choice choice;
+    bool offered;
+    gradient->info.desc.dtype = CO_BF16;
+    CO_RETURN_IF_FAILED(co_plan_offers(n->plan, op, &offered, &choice));
+    const bool narrow = offered && choice.narrow >> output & 1;
+    if (n->store->allocated && narrow != entry->narrow)
+      return co_fail(CO_ERR_INTERNAL, "the store has the gradient of '%s' in %s", entry->info.name,
+                     entry->narrow ? "bf16" : "f32");
+    entry->narrow = narrow;
+  }
+  gradient->info.desc.dtype = entry->narrow ? CO_BF16 : CO_F32;
+  return CO_OK;
+}
+
 // What must stay f32 is written as bf16 first and cast then; `wide` gets those.
 static co_status narrow_outputs(narrowing *n, co_plan_op *op, uint32_t may, co_value *wide) {
   uint32_t or_in, or_out;
@@ -162,7 +193,10 @@ static co_status narrow_outputs(narrowing *n, co_plan_op *op, uint32_t may, co_v
       n->plan->values[value].info.desc.dtype = CO_BF16;
       continue;
     }
-    if (or_out >> i & 1) continue;
+    if (or_out >> i & 1) {
+      CO_RETURN_IF_FAILED(choose_gradient(n, op, i));
+      continue;
+    }
     if (op->desc.accumulate >> i & 1)
       return co_fail(CO_ERR_INTERNAL, "'%s' cannot be added to in bf16",
                      n->plan->values[value].info.name);

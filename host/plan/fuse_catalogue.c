@@ -129,7 +129,7 @@ static co_status fuse(co_plan *plan, int64_t loss) {
   if (bytes <= most || !may_meet(plan, &c, at)) return CO_OK;
   bool offers = false;
   co_plan_op made = join(plan, &c);
-  if (!bf16) CO_RETURN_IF_FAILED(co_plan_offers(plan, &made, &offers));
+  if (!bf16) CO_RETURN_IF_FAILED(co_plan_offers(plan, &made, &offers, NULL));
   const char *format = offers ? "in tiles: %.0f MiB of logits less" : "%.0f MiB of whole logits";
   const char *note = co_arena_format(plan->arena, format, 2 * (double)bytes / 1048576);
   if (!note) return CO_ERR_MEMORY;

@@ -50,13 +50,13 @@ static co_status ask_backward(co_plan *plan, co_plan_op *backward, int64_t at, b
   *weights = -1;
   co_value *db = &backward->out[CO_DENSE_RELU_BACKWARD_db];
   backward->note = *db == CO_NO_VALUE ? "fused relu" : "fused relu, bias gradient";
-  CO_RETURN_IF_FAILED(co_plan_offers(plan, backward, offers));
+  CO_RETURN_IF_FAILED(co_plan_offers(plan, backward, offers, NULL));
   if (*offers || *db == CO_NO_VALUE) return CO_OK;
   *weights = find_weights(plan, at + 1, backward->out[CO_DENSE_RELU_BACKWARD_dx], *db);
   if (*weights < 0) return CO_OK;
   *db = CO_NO_VALUE;
   backward->note = "fused relu";
-  return co_plan_offers(plan, backward, offers);
+  return co_plan_offers(plan, backward, offers, NULL);
 }
 
 static co_status fuse(co_plan *plan, int64_t at) {
@@ -78,7 +78,7 @@ static co_status fuse(co_plan *plan, int64_t at) {
   backward.in[CO_DENSE_RELU_BACKWARD_w] = data[CO_DENSE_BACKWARD_DATA_w];
   backward.in[CO_DENSE_RELU_BACKWARD_mask] = mask;
   bool has_forward, has_backward;
-  CO_RETURN_IF_FAILED(co_plan_offers(plan, &forward, &has_forward));
+  CO_RETURN_IF_FAILED(co_plan_offers(plan, &forward, &has_forward, NULL));
   CO_RETURN_IF_FAILED(ask_backward(plan, &backward, at, &has_backward, &weights));
   if (!has_forward || !has_backward) return CO_OK;
   if (weights >= 0)

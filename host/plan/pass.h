@@ -46,8 +46,9 @@ int co_plan_count_readers(const co_plan *plan, co_value value, int64_t *reader);
 void co_plan_compact(co_plan *plan);
 // Writes the operands' descriptions and presence bits into op->desc from the values.
 void co_plan_describe(const co_plan *plan, co_plan_op *op);
-// Whether the backend has the operation on layouts of its own choice.
-co_status co_plan_offers(co_plan *plan, const co_plan_op *op, bool *out);
+// Whether the backend has the operation on layouts of its own choice; `choice` (may be NULL): and how.
+co_status co_plan_offers(const co_plan *plan, const co_plan_op *op, bool *out,
+                         co_op_choice *choice);
 // Whether there is a backward pass.
 bool co_plan_differentiates(const co_plan *plan);
 bool co_plan_is_output(const co_plan *plan, co_value value);

@@ -31,9 +31,12 @@ typedef struct co_plan_options {
   const bool *narrow_outputs; // bf16: per output, whether it is bf16, too; NULL = none. Only read
                               // while the plan is made
   bool add_gradients;         // a later micro-batch: parameter gradients are added to
-  uint32_t groups;            // TRAIN: parameter groups that get gradients; 0 = all
-  uint32_t losses;            // TRAIN: losses that are differentiated; 0 = all
-  bool no_fusion;             // for tests
+  // bf16, the store's first plan for training, and no plan will add to gradients: those of kernels that the
+  // backend makes in bf16 are kept so (the store's `narrow`), which later plans follow.
+  bool narrow_gradients;
+  uint32_t groups;    // TRAIN: parameter groups that get gradients; 0 = all
+  uint32_t losses;    // TRAIN: losses that are differentiated; 0 = all
+  bool no_fusion;     // for tests
   size_t logit_bytes; // logits of a loss beyond this are made in tiles; 0 = CO_PLAN_LOGIT_BYTES
 } co_plan_options;
 

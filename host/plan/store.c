@@ -7,6 +7,7 @@
 #include "host/core/hash.h"
 #include "host/core/rng.h"
 #include "host/plan/store_rows.h"
+#include "kernels/bf16.h"
 
 co_status co_store_create(co_store **out, co_backend *backend, co_dtype real) {
   *out = NULL;
@@ -30,6 +31,7 @@ void co_store_free(co_store *store) {
   api->buffer_free(store->backend, store->param);
   api->buffer_free(store->backend, store->state);
   api->buffer_free(store->backend, store->gradient);
+  api->buffer_free(store->backend, store->narrow);
   api->buffer_free(store->backend, store->mirror);
   api->buffer_free(store->backend, store->ema);
   api->buffer_free(store->backend, store->ema_mirror);
@@ -97,14 +99,29 @@ static void place_entry(co_store *store, co_store_entry *entry, size_t *total) {
   *total += align_up(entry->bytes, store->alignment);
 }
 
-// Offsets follow the order of the table: parameters that are trained, then frozen ones; state in a block of its own.
+static void place_trained(co_store *store, bool narrow) {
+  for (int64_t i = 0; i < store->count; i++)
+    if (is_trained(&store->entries[i]) && store->entries[i].narrow == narrow)
+      place_entry(store, &store->entries[i], &store->trained_bytes);
+}
+
+static bool any_narrow(const co_store *store) {
+  bool any = false;
+  for (int64_t i = 0; i < store->count; i++)
+    any = any || store->entries[i].narrow;
+  return any;
+}
+
+// Offsets follow the order of the table: parameters that are trained, those with gradients in bf16 last,
+// then frozen ones; state in a block of its own. The block of gradients in f32 is never empty beside the other.
 static void place_entries(co_store *store) {
   // Elements of the mirror are half as large, and start as well aligned.
   store->alignment = store->backend->api->alignment * (store->mirrored ? 2 : 1);
   store->trained_bytes = store->state_bytes = 0;
-  for (int64_t i = 0; i < store->count; i++)
-    if (is_trained(&store->entries[i]))
-      place_entry(store, &store->entries[i], &store->trained_bytes);
+  place_trained(store, false);
+  if (!store->trained_bytes && any_narrow(store)) store->trained_bytes = store->alignment;
+  store->wide_bytes = store->trained_bytes;
+  place_trained(store, true);
   store->param_bytes = store->trained_bytes;
   for (int64_t i = 0; i < store->count; i++) {
     co_store_entry *entry = &store->entries[i];
@@ -120,7 +137,7 @@ bool co_store_is_trained(const co_store *store, int64_t entry) {
 size_t co_store_bytes(co_store *store, bool training, int slots) {
   if (!store->allocated) place_entries(store);
   size_t bytes = store->param_bytes + store->state_bytes;
-  if (training) bytes += store->trained_bytes * (1 + (size_t)slots); // gradients, slots
+  if (training) bytes += co_store_gradient_bytes(store) + store->trained_bytes * (size_t)slots;
   if (store->averaged) bytes += store->param_bytes;
   size_t mirrors = store->averaged ? 2 : 1;
   for (int64_t i = 0; i < store->count; i++)
@@ -198,7 +215,9 @@ co_status co_store_allocate(co_store *store, bool training, int slots) {
   place_entries(store);
   CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->param));
   CO_RETURN_IF_FAILED(create_zeroed(store, store->state_bytes, &store->state));
-  if (training) CO_RETURN_IF_FAILED(create_zeroed(store, store->trained_bytes, &store->gradient));
+  const size_t narrow = co_store_gradient_bytes(store) - store->wide_bytes;
+  if (training) CO_RETURN_IF_FAILED(create_zeroed(store, store->wide_bytes, &store->gradient));
+  if (training && narrow) CO_RETURN_IF_FAILED(create_zeroed(store, narrow, &store->narrow));
   if (store->averaged) CO_RETURN_IF_FAILED(create_zeroed(store, store->param_bytes, &store->ema));
   store->slots = training ? slots : 0;
   for (int i = 0; i < store->slots; i++)
@@ -216,6 +235,18 @@ int64_t co_store_elements(const co_store *store) {
   return (int64_t)(store->trained_bytes / co_dtype_size(store->real));
 }
 
+static bool is_narrow(const co_store_entry *entry, co_block block) {
+  return entry->narrow && block == CO_BLOCK_GRADIENT;
+}
+
+int64_t co_store_narrow_elements(const co_store *store) {
+  return (int64_t)((store->trained_bytes - store->wide_bytes) / co_dtype_size(store->real));
+}
+
+size_t co_store_gradient_bytes(const co_store *store) {
+  return store->wide_bytes + (size_t)co_store_narrow_elements(store) * co_dtype_size(CO_BF16);
+}
+
 void *co_store_address(const co_store *store, int64_t index, co_block block) {
   const co_store_entry *entry = &store->entries[index];
   char *base = store->param;
@@ -230,6 +261,8 @@ void *co_store_address(const co_store *store, int64_t index, co_block block) {
     base = block == CO_BLOCK_PARAM || block == CO_BLOCK_EMA ? store->state : NULL;
   else if (block != CO_BLOCK_PARAM && block != CO_BLOCK_EMA && !entry->info.trainable)
     base = NULL;
+  if (base && is_narrow(entry, block))
+    return (char *)store->narrow + (entry->offset - store->wide_bytes) / 2;
   return base ? base + entry->offset : NULL;
 }
 
@@ -260,7 +293,9 @@ static co_status transfer(co_store *store, int64_t index, co_block block, void *
   co_backend *backend = store->backend;
   char *address = co_store_address(store, index, block);
   if (!address) return co_fail(CO_ERR_INTERNAL, "'%s' has no such block", entry->info.name);
-  co_tensor_desc canonical = entry->home;
+  co_tensor_desc home = entry->home;
+  if (is_narrow(entry, block)) home.dtype = CO_BF16;
+  co_tensor_desc canonical = home;
   canonical.layout = CO_LAYOUT_CANONICAL;
   if (block == CO_BLOCK_STEPS)
     canonical =
@@ -274,9 +309,9 @@ static co_status transfer(co_store *store, int64_t index, co_block block, void *
   CO_TRY(backend->api->buffer_create(backend, bytes, &staging));
   if (write) {
     CO_TRY(backend->api->upload(backend, staging, host, bytes));
-    CO_TRY(reorder_once(backend, &canonical, staging, &entry->home, address));
+    CO_TRY(reorder_once(backend, &canonical, staging, &home, address));
   } else {
-    CO_TRY(reorder_once(backend, &entry->home, address, &canonical, staging));
+    CO_TRY(reorder_once(backend, &home, address, &canonical, staging));
     CO_TRY(backend->api->download(backend, host, staging, bytes));
   }
 cleanup:
@@ -284,13 +319,28 @@ cleanup:
   return status;
 }
 
+static co_status read_narrow(co_store *store, int64_t index, co_block block, float *values) {
+  const int64_t count = co_shape_count(&store->entries[index].info.shape);
+  co_bf16 *narrow = co_alloc_zero(store->ctx, (size_t)count, sizeof *narrow);
+  if (!narrow) return CO_ERR_MEMORY;
+  co_status status = transfer(store, index, block, narrow, false);
+  for (int64_t i = 0; i < count; i++)
+    values[i] = co_bf16_widen(narrow[i]);
+  co_free(store->ctx, narrow);
+  return status;
+}
+
 co_status co_store_read(co_store *store, int64_t entry, co_block block, void *values) {
+  if (is_narrow(&store->entries[entry], block)) return read_narrow(store, entry, block, values);
   if (store->entries[entry].info.rows && block == CO_BLOCK_GRADIENT)
     return co_store_read_row_gradient(store, entry, values);
   return transfer(store, entry, block, values, false);
 }
 
 co_status co_store_write(co_store *store, int64_t entry, co_block block, const void *values) {
+  if (is_narrow(&store->entries[entry], block))
+    return co_fail(CO_ERR_INTERNAL, "the gradient of '%s' is in bf16: only steps write it",
+                   store->entries[entry].info.name);
   store->version++;
   return transfer(store, entry, block, (void *)(uintptr_t)values, true);
 }
@@ -455,7 +505,10 @@ co_status co_store_initialize(co_store *store, uint64_t seed) {
   for (int64_t i = 0; i < store->count; i++)
     CO_RETURN_IF_FAILED(initialize_entry(store, i, seed));
   if (store->gradient)
-    CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->gradient, store->trained_bytes));
+    CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->gradient, store->wide_bytes));
+  if (store->narrow)
+    CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->narrow,
+                                       co_store_gradient_bytes(store) - store->wide_bytes));
   for (int i = 0; i < store->slots; i++)
     CO_RETURN_IF_FAILED(api->fill_zero(store->backend, store->slot[i], store->trained_bytes));
   for (int64_t i = 0; i < store->count; i++)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parameters, state, gradients and optimizer slots: one block each, made of 'entries' at equal,
 // aligned offsets, each in a home layout that the first plan to use it fixes. Frozen parameters come last in their
-// block; gradients and slots have no room for them. Padding is zero and
-// stays zero. Plans that compute in bf16 read copies of the parameters in a further block, the
+// block; gradients and slots have no room for them. Before these come parameters whose gradient is in
+// bf16, which has a block of its own. Padding is zero and stays zero. Plans that compute in bf16 read copies of the parameters in a further block, the
 // mirror: the same elements in the same order, rounded. The optimizer writes it with the parameters;
 // whatever else writes those is followed by co_store_refresh. It is never stored. Names and canonical shapes come from graphs; several graphs (and plans) may share a
 // store, matched by parameter name.
@@ -19,6 +19,7 @@ extern "C" {
 typedef struct co_store_entry {
   co_param_info info;   // strings are the store's own
   co_tensor_desc home;  // layout is CO_LAYOUT_ANY until fixed
+  bool narrow;          // its gradient is in bf16 (co_plan_options.narrow_gradients)
   size_t bytes, offset; // within the block, once allocated
   // With info.rows instead of a place in the blocks: memory of its own by block, NULL where there is
   // none, and the length of its list of gradients.
@@ -35,14 +36,16 @@ typedef struct co_store {
   int64_t count, capacity;
   size_t param_bytes, state_bytes;
   size_t trained_bytes; // of the parameters that are trained, which come first
+  size_t wide_bytes;    // of those whose gradient is not in bf16, which come before the others
   int slots;            // optimizer slots allocated
   bool allocated;
   size_t alignment; // of entries in the blocks, once allocated
   uint64_t version; // grows with every change of parameters or state: derived data follow it
   void *param, *state, *gradient, *slot[CO_MAX_SLOTS]; // device
-  bool mirrored;                                       // a plan reads the mirror
-  void *mirror;                                        // device, bf16; NULL if not mirrored
-  uint64_t mirror_version;                             // of the parameters it was made from
+  void *narrow;                // device, gradients in bf16; NULL if none are
+  bool mirrored;               // a plan reads the mirror
+  void *mirror;                // device, bf16; NULL if not mirrored
+  uint64_t mirror_version;     // of the parameters it was made from
   bool averaged;               // keeps a moving average of the parameters; before allocation
   void *ema, *ema_mirror;      // device, as the parameters and their mirror; NULL if not averaged
   uint64_t ema_mirror_version; // of the average it was made from
@@ -79,13 +82,16 @@ size_t co_store_row_bytes(const co_store *store, co_block block);
 void *co_store_address(const co_store *store, int64_t entry, co_block block);
 // Reals of the parameters that are trained, padding included: the length of flat updates.
 int64_t co_store_elements(const co_store *store);
+// Of those the ones with gradients in bf16, the last.
+int64_t co_store_narrow_elements(const co_store *store);
+size_t co_store_gradient_bytes(const co_store *store); // of gradients in blocks
 
 bool co_store_is_trained(const co_store *store, int64_t entry); // has gradients and slots
 
 // Which copy of an entry: CO_BLOCK_PARAM and CO_BLOCK_EMA mean state for state entries.
 // Canonical values on the host, converted to or from the store's layout; `count` must be the
 // canonical element count. `values` is float (`real` CO_F32) or double; int32_t of CO_BLOCK_STEPS, of
-// which there is one a row. Of a table with `rows` the gradient is made from its list; it is not written.
+// which there is one a row. Gradients in bf16 are widened, and not written. Of a table with `rows` the gradient is made from its list; it is not written.
 co_status co_store_read(co_store *store, int64_t entry, co_block block, void *values);
 co_status co_store_write(co_store *store, int64_t entry, co_block block, const void *values);
 // Initial values by each entry's initialiser, a pure function of (seed, name, canonical index);

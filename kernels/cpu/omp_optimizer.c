@@ -362,10 +362,22 @@ static co_status run_rmsprop(co_cpu *cpu, co_prepared *prepared, void *const *in
   return CO_OK;
 }
 
+// No plan of a CPU has gradients in bf16.
+static bool all_wide(const co_op_desc *desc, co_cpu_answer *answer) {
+  const int narrow = desc->op == CO_OP_GRADIENT_NORM ? CO_GRADIENT_NORM_narrow
+                     : desc->op == CO_OP_SGD         ? CO_SGD_narrow
+                     : desc->op == CO_OP_ADAM        ? CO_ADAM_narrow
+                                                     : CO_RMSPROP_narrow;
+  if (!co_cpu_has_in(desc, narrow)) return true;
+  (void)co_cpu_refuse(answer, "gradients in bf16");
+  return false;
+}
+
 const co_cpu_impl co_cpu_optimizer[] = {
     {.op = CO_OP_GRADIENT_NORM,
      .name = "omp",
      .plan = co_cpu_plan_simple,
+     .accepts = all_wide,
      .run = run_gradient_norm,
      .workspace = norm_workspace,
      .f32_in = 1,
@@ -373,12 +385,14 @@ const co_cpu_impl co_cpu_optimizer[] = {
     {.op = CO_OP_SGD,
      .name = "omp",
      .plan = co_cpu_plan_simple,
+     .accepts = all_wide,
      .run = run_sgd,
      .f32_in = 7,
      .f32_out = 3},
     {.op = CO_OP_ADAM,
      .name = "omp",
      .plan = co_cpu_plan_simple,
+     .accepts = all_wide,
      .run = run_adam,
      .f32_in = 15,
      .f32_out = 7},
@@ -391,6 +405,7 @@ const co_cpu_impl co_cpu_optimizer[] = {
     {.op = CO_OP_RMSPROP,
      .name = "omp",
      .plan = co_cpu_plan_simple,
+     .accepts = all_wide,
      .run = run_rmsprop,
      .f32_in = 15,
      .f32_out = 7},

@@ -82,8 +82,8 @@ __global__ void conv_backward_data(T *dx, const T *dy, const T *w, const T *b, u
 }
 
 // A warp a weight: its lanes share the output positions.
-template <typename T>
-__global__ void conv_backward_weights(float *dw, const T *x, const T *dy, int64_t count, Conv s,
+template <typename T, typename W>
+__global__ void conv_backward_weights(W *dw, const T *x, const T *dy, int64_t count, Conv s,
                                       bool accumulate) {
   int lane = static_cast<int>(threadIdx.x) % warp_lanes;
   int64_t positions = static_cast<int64_t>(s.N) * s.P * s.Q;
@@ -153,13 +153,13 @@ static cudaError_t launch_backward_data(const co_cuda_call *call, const void *bi
 }
 
 // `image`, `positions`: which inputs are x and dy of the convolution that the kernel is of.
-template <typename T>
+template <typename T, typename W>
 static cudaError_t launch_backward_weights(const co_cuda_call *call, int image, int positions) {
   const co_op_desc *desc = call->desc;
   int64_t count = co_cuda_count(&desc->out[0].shape);
   CO_LAUNCH(
-      conv_backward_weights<T>, blocks_for(count * warp_lanes), block_threads, 0, call->stream,
-      static_cast<float *>(call->out[0]), static_cast<const T *>(call->in[image]),
+      (conv_backward_weights<T, W>), blocks_for(count * warp_lanes), block_threads, 0, call->stream,
+      static_cast<W *>(call->out[0]), static_cast<const T *>(call->in[image]),
       static_cast<const T *>(call->in[positions]), count,
       conv_of(desc->attr, desc->in[image].shape, desc->out[0].shape, desc->in[positions].shape),
       co_cuda_accumulates(desc, 0));
@@ -169,6 +169,13 @@ static cudaError_t launch_backward_weights(const co_cuda_call *call, int image, 
   return co_cuda_column_sum(static_cast<float *>(call->out[1]), call->in[1], desc->in[1].dtype,
                             co_cuda_count(dy) / co_cuda_last(dy), co_cuda_last(dy),
                             co_cuda_accumulates(desc, 1), call->workspace, call);
+}
+
+static cudaError_t backward_weights(const co_cuda_call *call, int image, int positions) {
+  if (is_bf16(call->desc->out[0]))
+    return launch_backward_weights<bf16, bf16>(call, image, positions);
+  return is_bf16(call->desc->in[0]) ? launch_backward_weights<bf16, float>(call, image, positions)
+                                    : launch_backward_weights<float, float>(call, image, positions);
 }
 
 } // namespace co
@@ -193,8 +200,7 @@ extern "C" int co_cuda_conv2d_backward_weights_launches(const co_op_desc *desc) 
 }
 
 extern "C" cudaError_t co_cuda_conv2d_backward_weights(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_weights<co::bf16>(call, 0, 1)
-                                        : co::launch_backward_weights<float>(call, 0, 1);
+  return co::backward_weights(call, 0, 1);
 }
 
 extern "C" cudaError_t co_cuda_conv2d_transpose(const co_cuda_call *call) {
@@ -204,6 +210,5 @@ extern "C" cudaError_t co_cuda_conv2d_transpose(const co_cuda_call *call) {
 }
 
 extern "C" cudaError_t co_cuda_conv2d_transpose_backward_weights(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_backward_weights<co::bf16>(call, 1, 0)
-                                        : co::launch_backward_weights<float>(call, 1, 0);
+  return co::backward_weights(call, 1, 0);
 }

@@ -10,7 +10,7 @@ typedef struct conv {
   co_prepared base;
   co_cudnn_plan plan;
   bool fused;  // bias and relu, forward
-  bool widens; // dw: cuDNN gives it in the type of x and dy
+  bool widens; // dw: cuDNN gives it in the type of x and dy, and f32 is asked for
   size_t sum_offset, widen_offset;
 } conv;
 
@@ -27,7 +27,8 @@ static void kernel(const co_shape *shape, int64_t out[4]) {
 
 // No engine of cuDNN 9 reads bf16 and writes a gradient of weights in f32.
 static bool widens(const co_op_desc *desc) {
-  return co_cuda_makes_kernel(desc->op) && desc->in[0].dtype == CO_BF16;
+  return co_cuda_makes_kernel(desc->op) && desc->in[0].dtype == CO_BF16 &&
+         desc->out[0].dtype == CO_F32;
 }
 
 // What an operation is to cuDNN, and which of its operands are the image, the kernel and the
@@ -261,6 +262,7 @@ static co_status plan(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc 
     (void)snprintf(answer->way, sizeof answer->way, "%d: engine %lld, %d of %d%s",
                    answer->candidate, (long long)self.plan.engine.index, self.plan.engine.rank,
                    self.plan.engine.offered, self.fused ? ", fused" : "");
+  answer->choice.narrow = weights && desc->out[0].dtype == CO_BF16;
   self.widens = widens(desc);
   if (self.widens) {
     self.widen_offset = aligned(answer->choice.workspace);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gradient norm with its gate, and updates over flat parameter blocks, one launch whatever the
-// number of segments: a thread block takes a fixed range of elements and searches the segments in
-// it.
+// number of segments and types of gradients: a thread block takes a fixed range of elements and
+// searches the segments in it.
 // Vectors: gradient_norm sgd adam ema rmsprop
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/grid.cuh"
 #include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/update.cuh"
 
 namespace co {
 
@@ -45,6 +46,24 @@ __device__ __forceinline__ void write(T *to, const Quad &q, const Four &four) {
 #pragma unroll
   for (int k = 0; k < 4; k++)
     if (q.lists(k)) to[q.at + k] = static_cast<T>(four.x[k]);
+}
+
+// Gradients of a flat block: of its first elements f32, of those from `split` on in bf16. No quad has
+// both. Kernels are given the members one by one: the doubles see pointers among arguments only.
+struct Gradients {
+  const float *wide;
+  const bf16 *narrow; // nullptr if there are none
+  int64_t split;
+  __device__ __forceinline__ Four at(Quad q) const {
+    if (narrow == nullptr || q.at < split) return read(wide, q);
+    q.at -= split;
+    return read(narrow, q);
+  }
+};
+
+static Gradients gradients_of(const co_cuda_call *call, int g, int narrow) {
+  return {static_cast<const float *>(call->in[g]), static_cast<const bf16 *>(call->in[narrow]),
+          co_cuda_count(&call->desc->in[g].shape)};
 }
 
 // The first segment that ends after `at`.
@@ -92,12 +111,14 @@ struct Gate {
 };
 
 // `before`: what is added to the sum, or NULL.
-__global__ void gradient_norm(double *sum, double *partials, const float *g,
-                              const co_segment *segments, int64_t count, int64_t elements,
-                              bool accumulate, const double *before, Gate gate, unsigned *ticket) {
+__global__ void gradient_norm(double *sum, double *partials, const float *wide, const bf16 *narrow,
+                              int64_t split, const co_segment *segments, int64_t count,
+                              int64_t elements, bool accumulate, const double *before, Gate gate,
+                              unsigned *ticket) {
+  const Gradients g = {wide, narrow, split};
   double squares = 0;
   for_each_listed(segments, count, elements, [&](const Quad &q, const co_segment &) {
-    Four four = read(g, q);
+    Four four = g.at(q);
 #pragma unroll
     for (int k = 0; k < 4; k++)
       squares += static_cast<double>(four.x[k]) * static_cast<double>(four.x[k]);
@@ -112,31 +133,22 @@ __global__ void gradient_norm(double *sum, double *partials, const float *g,
 struct Update {
   float *w, *m, *v;
   bf16 *mirror; // nullptr if there is none
-  const float *g;
   const co_segment *segments;
   int64_t count, elements;
   const co_step *step;
   const double *gate;
 };
 
-// An element's gradient: scaled by the norm's clipping, then limited.
-__device__ __forceinline__ float clipped(float gate, float limit, float g) {
-  float scaled = gate * g;
-  return scaled > limit ? limit : scaled < -limit ? -limit : scaled;
-}
-
-static float limit_of(const co_op_attr *attr) {
-  return attr->clip_value > 0 ? static_cast<float>(attr->clip_value) : INFINITY;
-}
-
-__global__ void sgd(Update u, float limit, float weight_decay, float momentum, bool nesterov) {
+__global__ void sgd(Update u, const float *wide, const bf16 *narrow, int64_t split, float limit,
+                    float weight_decay, float momentum, bool nesterov) {
   if (u.gate[0] == 0) return;
+  const Gradients gradients = {wide, narrow, split};
   float clip = static_cast<float>(u.gate[1]);
   double learning_rate = u.step->learning_rate;
   for_each_listed(u.segments, u.count, u.elements, [&](const Quad &q, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float l2 = weight_decay * static_cast<float>(segment.decay);
-    Four w = read(u.w, q), g = read(u.g, q), m = {};
+    Four w = read(u.w, q), g = gradients.at(q), m = {};
     if (u.m) m = read(u.m, q);
 #pragma unroll
     for (int k = 0; k < 4; k++) {
@@ -153,31 +165,22 @@ __global__ void sgd(Update u, float limit, float weight_decay, float momentum, b
   });
 }
 
-struct AdamFactors {
-  float limit, weight_decay, beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon;
-  bool decoupled;
-};
-
-__global__ void adam(Update u, AdamFactors f) {
+__global__ void adam(Update u, const float *wide, const bf16 *narrow, int64_t split, float limit,
+                     float weight_decay, AdamFactors f) {
   if (u.gate[0] == 0) return;
+  const Gradients gradients = {wide, narrow, split};
   float clip = static_cast<float>(u.gate[1]);
-  float correction1 = static_cast<float>(u.step->bias_correction1);
-  float correction2 = static_cast<float>(u.step->bias_correction2);
+  AdamCorrection correction = {static_cast<float>(u.step->bias_correction1),
+                               static_cast<float>(u.step->bias_correction2)};
   double learning_rate = u.step->learning_rate;
   for_each_listed(u.segments, u.count, u.elements, [&](const Quad &q, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
-    float decay = f.weight_decay * static_cast<float>(segment.decay);
-    Four w = read(u.w, q), g = read(u.g, q), m = read(u.m, q), v = read(u.v, q);
+    float decay = weight_decay * static_cast<float>(segment.decay);
+    Four w = read(u.w, q), g = gradients.at(q), m = read(u.m, q), v = read(u.v, q);
 #pragma unroll
-    for (int k = 0; k < 4; k++) {
-      float weight = w.x[k], gradient = clipped(clip, f.limit, g.x[k]);
-      if (!f.decoupled) gradient += decay * weight;
-      float first = f.beta1 * m.x[k] + f.one_minus_beta1 * gradient;
-      float second = f.beta2 * v.x[k] + f.one_minus_beta2 * gradient * gradient;
-      if (f.decoupled) weight -= rate * decay * weight;
-      weight -= rate * (first * correction1) / (sqrtf(second * correction2) + f.epsilon);
-      w.x[k] = weight, m.x[k] = first, v.x[k] = second;
-    }
+    for (int k = 0; k < 4; k++)
+      adam_element(f, correction, rate, decay, clipped(clip, limit, g.x[k]), &w.x[k], &m.x[k],
+                   &v.x[k]);
     write(u.w, q, w);
     if (u.mirror) write(u.mirror, q, w);
     write(u.m, q, m);
@@ -202,14 +205,16 @@ struct RmspropFactors {
   float limit, weight_decay, momentum, kept, added, epsilon;
 };
 
-__global__ void rmsprop(Update u, RmspropFactors f) {
+__global__ void rmsprop(Update u, const float *wide, const bf16 *narrow, int64_t split,
+                        RmspropFactors f) {
   if (u.gate[0] == 0) return;
+  const Gradients gradients = {wide, narrow, split};
   float clip = static_cast<float>(u.gate[1]);
   double learning_rate = u.step->learning_rate;
   for_each_listed(u.segments, u.count, u.elements, [&](const Quad &q, const co_segment &segment) {
     float rate = static_cast<float>(learning_rate * segment.rate);
     float l2 = f.weight_decay * static_cast<float>(segment.decay);
-    Four w = read(u.w, q), g = read(u.g, q), v = read(u.v, q), m = {};
+    Four w = read(u.w, q), g = gradients.at(q), v = read(u.v, q), m = {};
     if (u.m) m = read(u.m, q);
 #pragma unroll
     for (int k = 0; k < 4; k++) {
@@ -237,22 +242,32 @@ static int64_t segment_count(const co_op_desc *desc, int operand) {
   return co_cuda_count(&desc->in[operand].shape) / static_cast<int64_t>(sizeof(co_segment));
 }
 
+static int64_t norm_elements(const co_op_desc *desc) {
+  int64_t wide = desc->in[CO_GRADIENT_NORM_g].shape.dim[0];
+  return co_cuda_has_in(desc, CO_GRADIENT_NORM_narrow)
+             ? wide + desc->in[CO_GRADIENT_NORM_narrow].shape.dim[0]
+             : wide;
+}
+
 } // namespace co
 
 extern "C" size_t co_cuda_gradient_norm_scratch(const co_op_desc *desc) {
-  unsigned blocks = co::range_blocks(desc->in[0].shape.dim[0], co::norm_blocks);
+  unsigned blocks = co::range_blocks(co::norm_elements(desc), co::norm_blocks);
   return blocks > 1 ? blocks * sizeof(double) : 0;
 }
 
 extern "C" cudaError_t co_cuda_gradient_norm(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
-  int64_t elements = desc->in[0].shape.dim[0];
+  int64_t elements = co::norm_elements(desc);
   unsigned blocks = co::range_blocks(elements, co::norm_blocks);
-  co::Gate gate = {static_cast<double *>(call->out[1]), desc->attr.clip_norm};
+  co::Gradients g = co::gradients_of(call, CO_GRADIENT_NORM_g, CO_GRADIENT_NORM_narrow);
+  co::Gate gate = {static_cast<double *>(call->out[CO_GRADIENT_NORM_gate]), desc->attr.clip_norm};
   CO_LAUNCH(co::gradient_norm, blocks, co::block_threads, 0, call->stream,
-            static_cast<double *>(call->out[0]), static_cast<double *>(call->workspace),
-            static_cast<const float *>(call->in[0]), static_cast<const co_segment *>(call->in[1]),
-            co::segment_count(desc, 1), elements, co_cuda_accumulates(desc, 0),
+            static_cast<double *>(call->out[CO_GRADIENT_NORM_sum]),
+            static_cast<double *>(call->workspace), g.wide, g.narrow, g.split,
+            static_cast<const co_segment *>(call->in[CO_GRADIENT_NORM_segments]),
+            co::segment_count(desc, CO_GRADIENT_NORM_segments), elements,
+            co_cuda_accumulates(desc, CO_GRADIENT_NORM_sum),
             static_cast<const double *>(call->in[CO_GRADIENT_NORM_before]), gate, call->tickets);
   return cudaGetLastError();
 }
@@ -260,20 +275,21 @@ extern "C" cudaError_t co_cuda_gradient_norm(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_sgd(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   const co_op_attr *attr = &desc->attr;
-  int64_t elements = desc->in[0].shape.dim[0];
-  co::Update u = {static_cast<float *>(call->out[0]),
-                  static_cast<float *>(call->out[1]),
+  int64_t elements = desc->in[CO_SGD_w].shape.dim[0];
+  co::Gradients g = co::gradients_of(call, CO_SGD_g, CO_SGD_narrow);
+  co::Update u = {static_cast<float *>(call->out[CO_SGD_new_w]),
+                  static_cast<float *>(call->out[CO_SGD_new_m]),
                   nullptr,
-                  static_cast<co::bf16 *>(call->out[2]),
-                  static_cast<const float *>(call->in[1]),
-                  static_cast<const co_segment *>(call->in[3]),
-                  co::segment_count(desc, 3),
+                  static_cast<co::bf16 *>(call->out[CO_SGD_mirror]),
+                  static_cast<const co_segment *>(call->in[CO_SGD_segments]),
+                  co::segment_count(desc, CO_SGD_segments),
                   elements,
-                  static_cast<const co_step *>(call->in[4]),
-                  static_cast<const double *>(call->in[5])};
+                  static_cast<const co_step *>(call->in[CO_SGD_step]),
+                  static_cast<const double *>(call->in[CO_SGD_gate])};
   CO_LAUNCH(co::sgd, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
-            call->stream, u, co::limit_of(attr), static_cast<float>(attr->weight_decay),
-            static_cast<float>(attr->momentum), attr->nesterov != 0);
+            call->stream, u, g.wide, g.narrow, g.split, co::limit_of(attr),
+            static_cast<float>(attr->weight_decay), static_cast<float>(attr->momentum),
+            attr->nesterov != 0);
   return cudaGetLastError();
 }
 
@@ -293,27 +309,20 @@ extern "C" cudaError_t co_cuda_ema(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_adam(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   const co_op_attr *attr = &desc->attr;
-  int64_t elements = desc->in[0].shape.dim[0];
-  co::Update u = {static_cast<float *>(call->out[0]),
-                  static_cast<float *>(call->out[1]),
-                  static_cast<float *>(call->out[2]),
-                  static_cast<co::bf16 *>(call->out[3]),
-                  static_cast<const float *>(call->in[1]),
-                  static_cast<const co_segment *>(call->in[4]),
-                  co::segment_count(desc, 4),
+  int64_t elements = desc->in[CO_ADAM_w].shape.dim[0];
+  co::Gradients g = co::gradients_of(call, CO_ADAM_g, CO_ADAM_narrow);
+  co::Update u = {static_cast<float *>(call->out[CO_ADAM_new_w]),
+                  static_cast<float *>(call->out[CO_ADAM_new_m]),
+                  static_cast<float *>(call->out[CO_ADAM_new_v]),
+                  static_cast<co::bf16 *>(call->out[CO_ADAM_mirror]),
+                  static_cast<const co_segment *>(call->in[CO_ADAM_segments]),
+                  co::segment_count(desc, CO_ADAM_segments),
                   elements,
-                  static_cast<const co_step *>(call->in[5]),
-                  static_cast<const double *>(call->in[6])};
-  co::AdamFactors f = {co::limit_of(attr),
-                       static_cast<float>(attr->weight_decay),
-                       static_cast<float>(attr->beta1),
-                       static_cast<float>(1 - attr->beta1),
-                       static_cast<float>(attr->beta2),
-                       static_cast<float>(1 - attr->beta2),
-                       static_cast<float>(attr->epsilon),
-                       attr->decoupled != 0};
+                  static_cast<const co_step *>(call->in[CO_ADAM_step]),
+                  static_cast<const double *>(call->in[CO_ADAM_gate])};
   CO_LAUNCH(co::adam, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
-            call->stream, u, f);
+            call->stream, u, g.wide, g.narrow, g.split, co::limit_of(attr),
+            static_cast<float>(attr->weight_decay), co::adam_factors(attr));
   return cudaGetLastError();
 }
 
@@ -321,11 +330,11 @@ extern "C" cudaError_t co_cuda_rmsprop(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   const co_op_attr *attr = &desc->attr;
   int64_t elements = desc->in[0].shape.dim[0];
+  co::Gradients g = co::gradients_of(call, CO_RMSPROP_g, CO_RMSPROP_narrow);
   co::Update u = {static_cast<float *>(call->out[CO_RMSPROP_new_w]),
                   static_cast<float *>(call->out[CO_RMSPROP_new_m]),
                   static_cast<float *>(call->out[CO_RMSPROP_new_v]),
                   static_cast<co::bf16 *>(call->out[CO_RMSPROP_mirror]),
-                  static_cast<const float *>(call->in[CO_RMSPROP_g]),
                   static_cast<const co_segment *>(call->in[CO_RMSPROP_segments]),
                   co::segment_count(desc, CO_RMSPROP_segments),
                   elements,
@@ -338,6 +347,6 @@ extern "C" cudaError_t co_cuda_rmsprop(const co_cuda_call *call) {
                           static_cast<float>(attr->added),
                           static_cast<float>(attr->epsilon)};
   CO_LAUNCH(co::rmsprop, co::range_blocks(elements, co::most_blocks), co::block_threads, 0,
-            call->stream, u, f);
+            call->stream, u, g.wide, g.narrow, g.split, f);
   return cudaGetLastError();
 }

@@ -6,6 +6,7 @@
 #include "kernels/cuda/columns.cuh"
 #include "kernels/cuda/grid.cuh"
 #include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/update.cuh"
 
 namespace co {
 
@@ -125,9 +126,8 @@ struct RowUpdate {
   __device__ bool takes(int64_t entry) const {
     return ids[entry] >= 0 && ids[entry] < V;
   }
-  __device__ float clipped(float gradient) const {
-    const float scaled = static_cast<float>(gate[1]) * gradient;
-    return scaled > limit ? limit : scaled < -limit ? -limit : scaled;
+  __device__ float gradient(int64_t i) const {
+    return clipped(static_cast<float>(gate[1]), limit, g[i]);
   }
   __device__ float learning_rate() const {
     return static_cast<float>(step->learning_rate * rate);
@@ -145,7 +145,7 @@ static RowUpdate update_of(const co_op_desc *desc, float *w, const void *g, cons
           desc->in[list].shape.dim[0],
           static_cast<const co_step *>(step),
           static_cast<const double *>(gate),
-          attr->clip_value > 0 ? static_cast<float>(attr->clip_value) : INFINITY,
+          limit_of(attr),
           static_cast<float>(attr->weight_decay),
           attr->rate};
 }
@@ -157,16 +157,12 @@ __global__ void sgd_rows(RowUpdate u) {
     const int64_t entry = i / u.D;
     if (!u.takes(entry)) continue;
     float *w = u.w + u.ids[entry] * u.D + (i - entry * u.D);
-    *w -= rate * (u.clipped(u.g[i]) + u.weight_decay * *w);
+    *w -= rate * (u.gradient(i) + u.weight_decay * *w);
   }
 }
 
-struct Correction {
-  float first, second;
-};
-
-__global__ void count_updates(RowUpdate u, int32_t *steps, Correction *corrections, double beta1,
-                              double beta2) {
+__global__ void count_updates(RowUpdate u, int32_t *steps, AdamCorrection *corrections,
+                              double beta1, double beta2) {
   if (u.gate[0] == 0) return;
   for (int64_t i = grid_index(); i < u.R; i += grid_size()) {
     if (!u.takes(i)) continue;
@@ -176,29 +172,16 @@ __global__ void count_updates(RowUpdate u, int32_t *steps, Correction *correctio
   }
 }
 
-struct RowFactors {
-  float beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon;
-  bool decoupled;
-};
-
-__global__ void adam_rows(RowUpdate u, float *m, float *v, const Correction *corrections,
-                          RowFactors f) {
+__global__ void adam_rows(RowUpdate u, float *m, float *v, const AdamCorrection *corrections,
+                          AdamFactors f) {
   if (u.gate[0] == 0) return;
   const float rate = u.learning_rate();
   for (int64_t i = grid_index(); i < u.R * u.D; i += grid_size()) {
     const int64_t entry = i / u.D;
     if (!u.takes(entry)) continue;
     const int64_t at = u.ids[entry] * u.D + (i - entry * u.D);
-    const Correction correction = corrections[entry];
-    float weight = u.w[at], gradient = u.clipped(u.g[i]);
-    if (!f.decoupled) gradient += u.weight_decay * weight;
-    const float first = f.beta1 * m[at] + f.one_minus_beta1 * gradient;
-    const float second = f.beta2 * v[at] + f.one_minus_beta2 * gradient * gradient;
-    if (f.decoupled) weight -= rate * u.weight_decay * weight;
-    u.w[at] = weight -
-              rate * (first * correction.first) / (sqrtf(second * correction.second) + f.epsilon);
-    m[at] = first;
-    v[at] = second;
+    adam_element(f, corrections[entry], rate, u.weight_decay, u.gradient(i), &u.w[at], &m[at],
+                 &v[at]);
   }
 }
 
@@ -265,7 +248,7 @@ extern "C" cudaError_t co_cuda_sgd_rows(const co_cuda_call *call) {
 }
 
 extern "C" size_t co_cuda_adam_rows_scratch(const co_op_desc *desc) {
-  return static_cast<size_t>(desc->in[CO_ADAM_ROWS_ids].shape.dim[0]) * sizeof(co::Correction);
+  return static_cast<size_t>(desc->in[CO_ADAM_ROWS_ids].shape.dim[0]) * sizeof(co::AdamCorrection);
 }
 
 extern "C" int co_cuda_adam_rows_launches(const co_op_desc *desc) {
@@ -279,15 +262,13 @@ extern "C" cudaError_t co_cuda_adam_rows(const co_cuda_call *call) {
       co::update_of(call->desc, static_cast<float *>(call->out[CO_ADAM_ROWS_new_w]),
                     call->in[CO_ADAM_ROWS_g], call->in[CO_ADAM_ROWS_ids],
                     call->in[CO_ADAM_ROWS_step], call->in[CO_ADAM_ROWS_gate], CO_ADAM_ROWS_ids);
-  const co::RowFactors f = {static_cast<float>(attr->beta1),   static_cast<float>(1 - attr->beta1),
-                            static_cast<float>(attr->beta2),   static_cast<float>(1 - attr->beta2),
-                            static_cast<float>(attr->epsilon), attr->decoupled != 0};
-  co::Correction *corrections = static_cast<co::Correction *>(call->workspace);
+  co::AdamCorrection *corrections = static_cast<co::AdamCorrection *>(call->workspace);
   CO_LAUNCH(co::count_updates, co::blocks_for(u.R), co::block_threads, 0, call->stream, u,
             static_cast<int32_t *>(call->out[CO_ADAM_ROWS_new_steps]), corrections, attr->beta1,
             attr->beta2);
   CO_LAUNCH(co::adam_rows, co::blocks_for(u.R * u.D), co::block_threads, 0, call->stream, u,
             static_cast<float *>(call->out[CO_ADAM_ROWS_new_m]),
-            static_cast<float *>(call->out[CO_ADAM_ROWS_new_v]), corrections, f);
+            static_cast<float *>(call->out[CO_ADAM_ROWS_new_v]), corrections,
+            co::adam_factors(attr));
   return cudaGetLastError();
 }

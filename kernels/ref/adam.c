@@ -3,7 +3,9 @@
 #include "kernels/ref/real.h"
 
 void CO_REF(adam)(const co_op_desc *desc, void *const *in, void *const *out) {
-  const real *w = in[0], *g = in[1], *m = in[2], *v = in[3]; // (M)
+  const real *w = in[0], *g = in[1], *m = in[2], *v = in[3]; // (M), g with narrow (M - L)
+  const co_bf16 *narrow = in[CO_ADAM_narrow];                // (L) or NULL
+  const int64_t split = desc->in[CO_ADAM_g].shape.dim[0];
   const co_segment *segment = in[4];
   const co_step *step = in[5];
   const double *gate = in[6];
@@ -16,7 +18,8 @@ void CO_REF(adam)(const co_op_desc *desc, void *const *in, void *const *out) {
     double decay = attr->weight_decay * segment[s].decay;
     double rate = step->learning_rate * segment[s].rate;
     for (int64_t i = segment[s].begin; i < segment[s].begin + segment[s].count; i++) {
-      double weight = (double)w[i], gradient = co_clipped(attr, gate[1], (double)g[i]);
+      double weight = (double)w[i];
+      double gradient = co_clipped(attr, gate[1], co_gradient(g, narrow, split, i));
       if (!attr->decoupled) gradient += decay * weight;
       double first = attr->beta1 * (double)m[i] + (1 - attr->beta1) * gradient;
       double second = attr->beta2 * (double)v[i] + (1 - attr->beta2) * gradient * gradient;
@@ -35,9 +38,12 @@ void CO_REF(adam)(const co_op_desc *desc, void *const *in, void *const *out) {
 co_status co_infer_adam(co_op_desc *desc) {
   const co_shape gate = co_shape_vector(2);
   CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 1, 1));
-  for (int i = 0; i < 4; i++) {
-    CO_RETURN_IF_FAILED(co_check_real(desc, i, 0));
-    CO_RETURN_IF_FAILED(co_check_shape(desc, i, &desc->in[0].shape));
+  for (int i = CO_ADAM_w; i <= CO_ADAM_v; i++) {
+    CO_RETURN_IF_FAILED(co_check_real(desc, i, CO_ADAM_w));
+    if (i == CO_ADAM_g)
+      CO_RETURN_IF_FAILED(co_check_gradient(desc, CO_ADAM_g, CO_ADAM_narrow));
+    else
+      CO_RETURN_IF_FAILED(co_check_shape(desc, i, &desc->in[CO_ADAM_w].shape));
   }
   CO_RETURN_IF_FAILED(co_check_segments(desc, 4));
   CO_RETURN_IF_FAILED(co_check_step(desc, 5));

@@ -38,6 +38,12 @@ static inline void co_put(const co_op_desc *desc, int output, real *element, dou
   *element = (real)(co_accumulates(desc, output) ? (double)*element + value : value);
 }
 
+// Element i of a flat gradient, whose elements from `split` on lie in bf16 (all before it where there are
+// none).
+static inline double co_gradient(const real *g, const co_bf16 *narrow, int64_t split, int64_t i) {
+  return narrow == NULL || i < split ? (double)g[i] : (double)co_bf16_widen(narrow[i - split]);
+}
+
 // An element's gradient as an update takes it: scaled by the norm's clipping, then limited.
 static inline double co_clipped(const co_op_attr *attr, double factor, double g) {
   const double scaled = factor * g, limit = attr->clip_value;

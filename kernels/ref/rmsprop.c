@@ -5,6 +5,8 @@
 void CO_REF(rmsprop)(const co_op_desc *desc, void *const *in, void *const *out) {
   const real *w = in[CO_RMSPROP_w], *g = in[CO_RMSPROP_g], *v = in[CO_RMSPROP_v]; // (M)
   const real *m = in[CO_RMSPROP_m];                                               // or NULL
+  const co_bf16 *narrow = in[CO_RMSPROP_narrow];                                  // or NULL
+  const int64_t split = desc->in[CO_RMSPROP_g].shape.dim[0];
   const co_segment *segment = in[CO_RMSPROP_segments];
   const co_step *step = in[CO_RMSPROP_step];
   const double *gate = in[CO_RMSPROP_gate];
@@ -19,7 +21,8 @@ void CO_REF(rmsprop)(const co_op_desc *desc, void *const *in, void *const *out) 
     const double l2 = attr->weight_decay * segment[s].decay;
     const double rate = step->learning_rate * segment[s].rate;
     for (int64_t i = segment[s].begin; i < segment[s].begin + segment[s].count; i++) {
-      const double gradient = co_clipped(attr, gate[1], (double)g[i]) + l2 * (double)w[i];
+      const double raw = co_gradient(g, narrow, split, i);
+      const double gradient = co_clipped(attr, gate[1], raw) + l2 * (double)w[i];
       const double second = attr->beta2 * (double)v[i] + attr->added * gradient * gradient;
       double direction = gradient / (sqrt(second) + attr->epsilon);
       new_v[i] = (real)second;
@@ -41,7 +44,10 @@ co_status co_infer_rmsprop(co_op_desc *desc) {
   CO_RETURN_IF_FAILED(co_check_rank(desc, CO_RMSPROP_w, 1, 1));
   for (int i = CO_RMSPROP_w; i <= (momentum ? CO_RMSPROP_m : CO_RMSPROP_v); i++) {
     CO_RETURN_IF_FAILED(co_check_real(desc, i, CO_RMSPROP_w));
-    CO_RETURN_IF_FAILED(co_check_shape(desc, i, &w->shape));
+    if (i == CO_RMSPROP_g)
+      CO_RETURN_IF_FAILED(co_check_gradient(desc, CO_RMSPROP_g, CO_RMSPROP_narrow));
+    else
+      CO_RETURN_IF_FAILED(co_check_shape(desc, i, &w->shape));
   }
   CO_RETURN_IF_FAILED(co_check_segments(desc, CO_RMSPROP_segments));
   CO_RETURN_IF_FAILED(co_check_step(desc, CO_RMSPROP_step));

@@ -3,7 +3,9 @@
 #include "kernels/ref/real.h"
 
 void CO_REF(sgd)(const co_op_desc *desc, void *const *in, void *const *out) {
-  const real *w = in[0], *g = in[1], *m = in[2]; // (M); m may be NULL
+  const real *w = in[0], *g = in[1], *m = in[2]; // (M), g with narrow (M - L); m may be NULL
+  const co_bf16 *narrow = in[CO_SGD_narrow];     // (L) or NULL
+  const int64_t split = desc->in[CO_SGD_g].shape.dim[0];
   const co_segment *segment = in[3];
   const co_step *step = in[4];
   const double *gate = in[5];
@@ -16,7 +18,8 @@ void CO_REF(sgd)(const co_op_desc *desc, void *const *in, void *const *out) {
     double l2 = attr->weight_decay * segment[s].decay;
     double rate = step->learning_rate * segment[s].rate;
     for (int64_t i = segment[s].begin; i < segment[s].begin + segment[s].count; i++) {
-      double direction = co_clipped(attr, gate[1], (double)g[i]) + l2 * (double)w[i];
+      const double raw = co_gradient(g, narrow, split, i);
+      double direction = co_clipped(attr, gate[1], raw) + l2 * (double)w[i];
       if (m != NULL) {
         double momentum = attr->momentum * (double)m[i] + direction;
         new_m[i] = (real)momentum;
@@ -33,9 +36,11 @@ co_status co_infer_sgd(co_op_desc *desc) {
   const co_shape gate = co_shape_vector(2);
   bool momentum = (desc->has_in >> 2 & 1) != 0;
   CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 1, 1));
-  for (int i = 0; i < (momentum ? 3 : 2); i++) {
-    CO_RETURN_IF_FAILED(co_check_real(desc, i, 0));
-    CO_RETURN_IF_FAILED(co_check_shape(desc, i, &desc->in[0].shape));
+  CO_RETURN_IF_FAILED(co_check_real(desc, CO_SGD_w, CO_SGD_w));
+  CO_RETURN_IF_FAILED(co_check_gradient(desc, CO_SGD_g, CO_SGD_narrow));
+  if (momentum) {
+    CO_RETURN_IF_FAILED(co_check_real(desc, CO_SGD_m, CO_SGD_w));
+    CO_RETURN_IF_FAILED(co_check_shape(desc, CO_SGD_m, &desc->in[CO_SGD_w].shape));
   }
   CO_RETURN_IF_FAILED(co_check_segments(desc, 3));
   CO_RETURN_IF_FAILED(co_check_step(desc, 4));

@@ -3,17 +3,21 @@
 #include "kernels/bf16.h"
 
 int main() {
-  const int64_t n = 5000;
-  DeviceArray<float> w(n), g(n), m(n), before(n);
-  DeviceArray<uint16_t> mirror(n);
+  const int64_t n = 5000, split = 4096; // gradients from there on in bf16
+  DeviceArray<float> w(n), g(n), m(n), before(n), wide(split);
+  DeviceArray<uint16_t> mirror(n), narrow(n - split);
   DeviceArray<co_segment> segments(3);
   DeviceArray<co_step> step(1);
-  DeviceArray<double> sum(1), gate(2);
+  DeviceArray<double> sum(1), gate(2), begun(1);
   fill_integers(w, 1);
   fill_integers(g, 2);
   fill_integers(m, 3);
   for (size_t i = 0; i < n; i++)
     before[i] = w[i], mirror[i] = 7;
+  for (size_t i = 0; i < split; i++)
+    wide[i] = g[i];
+  for (size_t i = split; i < n; i++)
+    narrow[i - split] = co_bf16_round(g[i]);
   segments[0] = {3, 10, 1, 0};
   segments[1] = {20, 1100, 2, 0};
   segments[2] = {2047, 2900, 1, 0};
@@ -21,22 +25,25 @@ int main() {
   step[0].learning_rate = 0.5;
   const int64_t bytes = 3 * sizeof(co_segment), step_bytes = sizeof(co_step);
   Call norm, update;
-  norm.input(g, CO_F32, {n});
+  norm.input(wide, CO_F32, {split});
   norm.input(segments, CO_U8, {bytes});
+  norm.input(begun, CO_F64, {1});
+  norm.input(narrow, CO_BF16, {n - split});
   norm.output(sum, CO_F64, {1});
   norm.output(gate, CO_F64, {2});
   norm.run(co_cuda_gradient_norm, co_cuda_gradient_norm_scratch);
   update.input(w, CO_F32, {n});
-  update.input(g, CO_F32, {n});
+  update.input(wide, CO_F32, {split});
   update.input(m, CO_F32, {n});
   update.input(segments, CO_U8, {bytes});
   update.input(step, CO_U8, {step_bytes});
   update.input(gate, CO_F64, {2});
+  update.input(narrow, CO_BF16, {n - split});
   update.output(w, CO_F32, {n});
   update.output(m, CO_F32, {n});
   update.output(mirror, CO_BF16, {n});
   update.run(co_cuda_sgd, nullptr); // momentum 0
-  double wanted = 0;
+  double wanted = 0;                // `begun`
   for (size_t i = 0; i < n; i++) {
     float rate = 0;
     for (size_t s = 0; s < 3; s++) {

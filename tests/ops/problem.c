@@ -352,6 +352,14 @@ static void fill_real(double *out, int64_t count, ops_values values, uint32_t pu
     }
 }
 
+static void fill_bf16(co_bf16 *out, int64_t count, ops_values values, uint32_t purpose) {
+  double *reals = ops_allocate((size_t)count * sizeof *reals);
+  fill_real(reals, count, values, purpose);
+  for (int64_t i = 0; i < count; i++)
+    out[i] = co_bf16_round((float)reals[i]);
+  free(reals);
+}
+
 static void fill_step(co_step *step, int64_t rows) {
   memset(step, 0, sizeof *step);
   step->seed = 0x9E3779B97F4A7C15u;
@@ -376,6 +384,13 @@ static void fill_segments(co_segment *segment, int64_t segments, int64_t count) 
                               .rate = 1 / (1 + (double)s),
                               .decay = s % 2 == 0 ? 1 : 0};
   }
+}
+
+// Of the flat block that an update works on, or whose norm is taken.
+static int64_t block_elements(const ops_problem *p) {
+  const int narrow = p->desc.op == CO_OP_GRADIENT_NORM ? ops_problem_input(p, "narrow") : -1;
+  const bool more = narrow >= 0 && (p->desc.has_in >> narrow & 1);
+  return p->desc.in[0].shape.dim[0] + (more ? p->desc.in[narrow].shape.dim[0] : 0);
 }
 
 // Rows of the table (of none: of any), both ends among them.
@@ -409,7 +424,7 @@ static void fill_input(ops_problem *p, int i) {
   } else if (is_input(p, i, "step")) {
     fill_step(p->in[i], first->dim[0]);
   } else if (is_input(p, i, "segments")) {
-    fill_segments(p->in[i], count / (int64_t)sizeof(co_segment), first->dim[0]);
+    fill_segments(p->in[i], count / (int64_t)sizeof(co_segment), block_elements(p));
   } else if (is_input(p, i, "gate")) {
     ((double *)p->in[i])[0] = 1;
     ((double *)p->in[i])[1] = 1;
@@ -431,6 +446,8 @@ static void fill_input(ops_problem *p, int i) {
   } else if (operand->dtype == CO_F32) {
     for (int64_t k = 0; k < count; k++)
       ((float *)p->in[i])[k] = (float)ops_random(purpose, k);
+  } else if (operand->dtype == CO_BF16) {
+    fill_bf16(p->in[i], count, p->values, purpose);
   } else {
     for (int64_t k = 0; k < count; k++)
       ((double *)p->in[i])[k] = ops_random(purpose, k) * (1 + 0x1p-40);
@@ -567,12 +584,19 @@ void ops_problem_free(ops_problem *p) {
   free(p);
 }
 
+static bool is_kernel_gradient(const co_op_desc *desc) {
+  return desc->op == CO_OP_CONV2D_BACKWARD_WEIGHTS ||
+         desc->op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS;
+}
+
 co_op_desc ops_problem_desc(const ops_problem *p, co_dtype policy) {
   co_op_desc desc = p->desc;
   uint32_t in = ~0u, out = ~0u, or_in, or_out;
   co_op_bf16_or_f32(desc.op, &or_in, &or_out);
   if (policy == CO_BF16) co_op_bf16_operands(desc.op, &in, &out);
   if (policy == CO_BF16 && ops_problem_has_flag(p, "wide_in")) in &= ~1u;
+  // Gradients of kernels are f32 as a rule; families of their own have them in bf16.
+  if (policy == CO_BF16 && p->forward != NULL && is_kernel_gradient(&desc)) out &= ~or_out;
   if (policy == CO_BF16 && ops_problem_has_flag(p, "wide_out") && p->forward == NULL) {
     out &= ~1u;
     in &= ~or_in; // a bias goes with the result

@@ -92,13 +92,14 @@ static void build_shared(rig *r) {
 static const struct {
   const char *name;
   build_function *build;
-  int phases;
+  int phases, classes;
   bool bf16, events;
-} networks[] = {{"images", build_images, 2, false, false},
-                {"images in bf16", build_images, 2, true, false},
-                {"shared", build_shared, 1, false, false},
-                {"rows", build_rows, 1, false, false},
-                {"events", build_events, 1, false, true}};
+} networks[] = {
+    {"images", build_images, 2, 2, false, false},
+    {"images in bf16", build_images, 1, 1, true, false}, // gradients of kernels are, too
+    {"shared", build_shared, 1, 2, false, false},
+    {"rows", build_rows, 1, 2, false, false},
+    {"events", build_events, 1, 2, false, true}};
 enum { NETWORKS = sizeof networks / sizeof *networks };
 
 // `alone` is the backend's interface without its second queue.
@@ -112,7 +113,7 @@ static void make(rig *r, int network, co_backend_api *alone) {
                        .bf16 = networks[network].bf16,
                        .rows = ROWS,
                        .classes = networks[network].events ? events : rows,
-                       .class_count = 2,
+                       .class_count = networks[network].classes,
                        .phases = networks[network].phases,
                        .phase = {{.losses = 1, .optimizer = adam, .clip_norm = 0.5},
                                  {.losses = 2, .optimizer = adam}}});
@@ -138,12 +139,20 @@ static int count_all_beside(const rig *r) {
   return count;
 }
 
-// Single batches and those of two micro-batches, in all phases: the second of a kind is a recorded one.
+static int count_narrow(const rig *r) {
+  int count = 0;
+  for (int64_t i = 0; i < r->store->count; i++)
+    count += r->store->entries[i].narrow;
+  return count;
+}
+
+// Single batches and, where there are two classes, those of two micro-batches, in all phases: the second
+// of a kind is a recorded one.
 static void train_all(rig *r, int network) {
   for (uint32_t step = 0; step < 4; step++)
     for (int phase = 0; phase < networks[network].phases; phase++) {
       batch b;
-      batch_make_class(r, &b, &r->setup.classes[step % 2], step);
+      batch_make_class(r, &b, &r->setup.classes[step % (uint32_t)networks[network].classes], step);
       for (int64_t i = 0; networks[network].events && i < b.rows; i++)
         batch_set(r, &b, "lengths", i, (double)(i * 3 % (EVENTS + 1)));
       train(r, phase, &b, step, 0.05);
@@ -174,6 +183,8 @@ static void branches_change_no_byte(void **unused) {
     print_message("%s: %d operations beside others\n", networks[n].name, beside);
     assert_true(only_device ? beside > 1 : beside == 0);
     assert_int_equal(count_all_beside(&straight), 0);
+    assert_int_equal(count_narrow(&branched), networks[n].bf16 ? 2 : 0); // both convolutions
+    assert_int_equal(count_narrow(&straight), count_narrow(&branched));
     train_all(&branched, n);
     train_all(&straight, n);
     same_bytes(&branched, &straight, networks[n].name);

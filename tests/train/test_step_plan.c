@@ -293,6 +293,70 @@ static void logits_in_bf16_stay_whole(void **state) {
   rig_free(&r);
 }
 
+static const char convolutions[] =
+    "input_features:\n"
+    "  - name: image\n"
+    "    encoder: {type: graph, layers: [\n"
+    "      {Conv2D: {filters: 8, kernel_size: 3, padding: same, use_bias: false}},\n"
+    "      BatchNormalization, ReLU,\n"
+    "      {Conv2D: {filters: 8, kernel_size: 1}, name: twice}, {shared: twice},\n"
+    "      {Conv2DTranspose: {filters: 8, kernel_size: 2}},\n"
+    "      GlobalAveragePooling2D, {Dense: {units: 8}, trainable: false}]}\n"
+    "output_features: [{name: label}]\n";
+
+static int64_t count_narrow(const rig *r) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < r->store->count; i++)
+    count += r->store->entries[i].narrow;
+  return count;
+}
+
+static bool has_gradient(const rig *r, int64_t i) {
+  return r->store->entries[i].info.trainable && !r->store->entries[i].info.state;
+}
+
+// Steps whose updates read gradients of kernels in bf16, as the backend makes them, beside those of a
+// program that also cuts batches in two and so adds to gradients, which are f32 then.
+static void check_narrow(const char *optimizer) {
+  const int64_t narrow = 2; // not of the layer that is called twice
+  rig direct, wide;
+  setup s = {.backend = only_device,
+             .real = CO_F32,
+             .bf16 = true,
+             .rows = 6,
+             .batch = {6, 4},
+             .phase = {{.optimizer = optimizer, .clip_norm = 0.5}}};
+  rig_make(&direct, &s, convolutions);
+  s.batch[1] = 12;
+  rig_make(&wide, &s, convolutions);
+  assert_int_equal(count_narrow(&direct), narrow);
+  assert_int_equal(count_narrow(&wide), 0);
+  assert_int_equal(co_plan_launches(find_plan(&wide, CO_MODE_TRAIN, false)) -
+                       co_plan_launches(find_plan(&direct, CO_MODE_TRAIN, false)),
+                   narrow);
+  for (uint32_t step = 0; step < 2; step++) {
+    batch one, other;
+    batch_make(&direct, &one, 6, step + 1);
+    batch_make(&wide, &other, 6, step + 1);
+    assert_true(train(&direct, 0, &one, step, 0.05) == train(&wide, 0, &other, step, 0.05));
+    for (int64_t i = 0; i < direct.store->count; i++)
+      for (int k = 0; k < (has_gradient(&direct, i) ? 2 : 1); k++)
+        if (entry_difference(&direct, &wide, i, k ? CO_BLOCK_GRADIENT : CO_BLOCK_PARAM) != 0)
+          fail_msg("%s differs", direct.store->entries[i].info.name);
+    batch_free(&direct, &one);
+    batch_free(&wide, &other);
+  }
+  rig_free(&direct);
+  rig_free(&wide);
+}
+
+static void gradients_in_bf16_train_the_same(void **state) {
+  (void)state;
+  check_narrow("{adam: {}}");
+  check_narrow("{sgd: {momentum: 0.9}}");
+  check_narrow("{rmsprop: {}}");
+}
+
 // What the doubles of the CUDA libraries have run, -1 on real ones (tests/cudasim/doubles).
 typedef struct counters {
   size_t live_bytes, peak_bytes;
@@ -356,6 +420,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_short_step_in_bf16_computes_the_same),
       cmocka_unit_test(logits_in_tiles_compute_the_same),
       cmocka_unit_test(logits_in_bf16_stay_whole),
+      cmocka_unit_test(gradients_in_bf16_train_the_same),
       cmocka_unit_test(an_operation_is_one_launch),
   };
   return only_device ? cmocka_run_group_tests(on_device, NULL, NULL)

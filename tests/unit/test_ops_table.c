@@ -241,7 +241,7 @@ static void test_masks(void **state) {
   assert_int_equal(in, 1u << CO_BATCH_NORM_BACKWARD_x | 1u << CO_BATCH_NORM_BACKWARD_dy |
                            1u << CO_BATCH_NORM_BACKWARD_y);
   assert_int_equal(out, 1u << CO_BATCH_NORM_BACKWARD_dx);
-  co_op_bf16_operands(CO_OP_GRADIENT_NORM, &in, &out);
+  co_op_bf16_operands(CO_OP_EMA, &in, &out);
   assert_int_equal(in | out, 0);
   co_op_bf16_or_f32(CO_OP_DENSE, &in, &out);
   assert_int_equal(in, 1u << CO_DENSE_b);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference of losses, metrics and optimizers against values worked out by hand.
+#include "kernels/bf16.h"
 #include "tests/unit/reference_run.h"
 
 static void test_losses(void **state) {
@@ -277,6 +278,36 @@ static void test_sgd(void **state) {
   near_to(w[1], 1);
 }
 
+// The last two of ten gradients are in bf16.
+static void test_narrow_gradients(void **state) {
+  (void)state;
+  co_segment segment = {.begin = 7, .count = 3, .rate = 1, .decay = 1};
+  co_step step = {.learning_rate = 0.5, .bias_correction1 = 1, .bias_correction2 = 1};
+  double w[10] = {0}, g[8] = {[7] = 2}, v[10] = {0}, gate[2], sum;
+  co_bf16 narrow[2] = {co_bf16_round(3), co_bf16_round(-6)};
+  void *norm_in[CO_OP_MAX_OPERANDS] = {g, &segment, NULL, narrow};
+  co_op_desc norm = {.op = CO_OP_GRADIENT_NORM, .has_out = 2};
+  operand(&norm, true, CO_GRADIENT_NORM_g, CO_F64, vector(8));
+  operand(&norm, true, CO_GRADIENT_NORM_segments, CO_U8, vector((int64_t)sizeof segment));
+  operand(&norm, true, CO_GRADIENT_NORM_narrow, CO_BF16, vector(2));
+  run(&norm, norm_in, (void *[CO_OP_MAX_OPERANDS]){&sum, gate});
+  near_to(sum, 4 + 9 + 36);
+  void *in[CO_OP_MAX_OPERANDS] = {w, g, v, NULL, &segment, &step, gate, narrow};
+  co_op_desc desc = {.op = CO_OP_RMSPROP, .attr = {.beta2 = 1, .added = 1, .epsilon = 1}};
+  operand(&desc, true, CO_RMSPROP_w, CO_F64, vector(10));
+  operand(&desc, true, CO_RMSPROP_g, CO_F64, vector(8));
+  operand(&desc, true, CO_RMSPROP_v, CO_F64, vector(10));
+  operand(&desc, true, CO_RMSPROP_segments, CO_U8, vector((int64_t)sizeof segment));
+  operand(&desc, true, CO_RMSPROP_step, CO_U8, vector((int64_t)sizeof step));
+  operand(&desc, true, CO_RMSPROP_gate, CO_F64, vector(2));
+  operand(&desc, true, CO_RMSPROP_narrow, CO_BF16, vector(2));
+  run(&desc, in, (void *[CO_OP_MAX_OPERANDS]){w, v});
+  const double wanted[3] = {-0.5 * 2 / 3, -0.5 * 3 / 4, 0.5 * 6 / 7};
+  for (int i = 0; i < 3; i++)
+    near_to(w[7 + i], wanted[i]);
+  near_to(w[6], 0);
+}
+
 // RMSprop with and without momentum, Adagrad, gradients limited to a size.
 static void test_rmsprop(void **state) {
   (void)state;
@@ -499,6 +530,7 @@ int main(void) {
       cmocka_unit_test(test_distributions),
       cmocka_unit_test(test_pointwise_losses),
       cmocka_unit_test(test_sgd),
+      cmocka_unit_test(test_narrow_gradients),
       cmocka_unit_test(test_rmsprop),
       cmocka_unit_test(test_adam),
       cmocka_unit_test(test_rows),

@@ -73,7 +73,8 @@ static co_status emit(co_graph *graph, const adam_options *adam, int32_t decoupl
                                      [CO_ADAM_v] = operands->slot[1],
                                      [CO_ADAM_segments] = operands->segments,
                                      [CO_ADAM_step] = operands->step,
-                                     [CO_ADAM_gate] = operands->gate};
+                                     [CO_ADAM_gate] = operands->gate,
+                                     [CO_ADAM_narrow] = operands->narrow};
   co_value out[CO_OP_MAX_OPERANDS] = {[CO_ADAM_new_w] = operands->w,
                                       [CO_ADAM_new_m] = operands->slot[0],
                                       [CO_ADAM_new_v] = operands->slot[1],

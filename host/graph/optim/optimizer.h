@@ -11,10 +11,10 @@
 extern "C" {
 #endif
 
-// Operands of an update, all in `graph`: blocks w, g, slots; segments; step; gate; the mirror of w,
-// CO_NO_VALUE where there is none.
+// Operands of an update, all in `graph`: blocks w, g, slots; segments; step; gate; the mirror of w and
+// gradients in bf16, CO_NO_VALUE where there are none.
 typedef struct co_update_operands {
-  co_value w, g, slot[CO_MAX_SLOTS], segments, step, gate, mirror;
+  co_value w, g, slot[CO_MAX_SLOTS], segments, step, gate, mirror, narrow;
   double clip_value; // largest size of an element of the gradient, 0 = off
 } co_update_operands;
 

@@ -40,7 +40,8 @@ static co_status emit(co_graph *graph, const co_op_attr *attr, const co_update_o
                                      [CO_RMSPROP_m] = m,
                                      [CO_RMSPROP_segments] = operands->segments,
                                      [CO_RMSPROP_step] = operands->step,
-                                     [CO_RMSPROP_gate] = operands->gate};
+                                     [CO_RMSPROP_gate] = operands->gate,
+                                     [CO_RMSPROP_narrow] = operands->narrow};
   co_value out[CO_OP_MAX_OPERANDS] = {[CO_RMSPROP_new_w] = operands->w,
                                       [CO_RMSPROP_new_v] = operands->slot[0],
                                       [CO_RMSPROP_new_m] = m,

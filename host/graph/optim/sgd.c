@@ -31,7 +31,8 @@ static co_status emit(co_graph *graph, const void *options, const co_update_oper
                                      [CO_SGD_m] = m,
                                      [CO_SGD_segments] = operands->segments,
                                      [CO_SGD_step] = operands->step,
-                                     [CO_SGD_gate] = operands->gate};
+                                     [CO_SGD_gate] = operands->gate,
+                                     [CO_SGD_narrow] = operands->narrow};
   co_value out[CO_OP_MAX_OPERANDS] = {
       [CO_SGD_new_w] = operands->w, [CO_SGD_new_m] = m, [CO_SGD_mirror] = operands->mirror};
   return co_graph_add_op(graph, CO_OP_SGD, &attr, in, out);

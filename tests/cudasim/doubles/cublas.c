@@ -180,6 +180,20 @@ static void need_batch(const char *name, const gemm_matrix *matrix, int64_t stri
     co_double_die("%s=%p is not aligned to its element type", name, (void *)matrix->data);
 }
 
+// A batch as a whole, with what lies between its matrices.
+static void claim_batch(const gemm_matrix *matrix, int64_t stride, int64_t batch, bool writes) {
+  co_double_claim(matrix->data, gemm_bytes(matrix) + (size_t)((batch - 1) * stride), writes);
+}
+
+static void claim_operands(const gemm_call *call, bool reads) {
+  if (reads) {
+    claim_batch(&call->a, call->stride_a, call->batch, false);
+    claim_batch(&call->b, call->stride_b, call->batch, false);
+  }
+  claim_batch(&call->c, call->stride_c, call->batch, true);
+  co_double_claim(call->workspace, call->workspace_bytes, true);
+}
+
 static cublasStatus_t gemm(cublasHandle_t handle, const gemm_arguments *g) {
   get(handle);
   if (state_status() != CUBLAS_STATUS_SUCCESS) return state_status();
@@ -212,7 +226,8 @@ static cublasStatus_t gemm(cublasHandle_t handle, const gemm_arguments *g) {
       .workspace = handle->workspace,
       .workspace_bytes = handle->workspace_bytes,
   };
-  if (call.alpha != 0 && g->k > 0) {
+  const bool reads = call.alpha != 0 && g->k > 0;
+  if (reads) {
     need_batch("A", &call.a, call.stride_a, call.batch);
     need_batch("B", &call.b, call.stride_b, call.batch);
     if (gemm_overlap(&call.a, &call.c) || gemm_overlap(&call.b, &call.c))
@@ -227,6 +242,7 @@ static cublasStatus_t gemm(cublasHandle_t handle, const gemm_arguments *g) {
   gemm_call *closure = malloc(sizeof *closure);
   if (closure == NULL) abort();
   *closure = call;
+  claim_operands(&call, reads);
   cudaError_t error = co_double_submit(handle->stream, CO_DOUBLE_KERNEL, "a cuBLAS product",
                                        run_gemm, NULL, free, closure);
   return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

@@ -400,6 +400,7 @@ static void claim_operands(const matmul_call *call) {
   const problem *p = &call->p;
   claim_matrix(&p->a, p->stride_a, p->batch, false);
   claim_matrix(&p->b, p->stride_b, p->batch, false);
+  if (call->beta != 0) claim_matrix(&p->c, p->stride_c, p->batch, false);
   claim_matrix(&p->d, p->stride_d, p->batch, true);
   co_double_claim(call->workspace, call->workspace_bytes, true);
   if (p->epilogue.vector != NO_VECTOR)

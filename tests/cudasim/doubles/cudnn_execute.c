@@ -5,7 +5,6 @@
 
 #include "cudnn_double.h"
 
-// Every tensor of the graph that is not virtual has its uid in the pack, in range and aligned.
 static const dn_binding *find_binding(const dn_call *call, const dn_tensor *tensor) {
   for (int64_t i = 0; i < call->binding_count; i++)
     if (call->bindings[i].uid == tensor->uid) return &call->bindings[i];
@@ -16,6 +15,7 @@ static size_t bytes_of(const dn_tensor *tensor) {
   return (size_t)(tensor->n * tensor->c * tensor->h * tensor->w) * dn_type_bytes(tensor->type);
 }
 
+// Every tensor of the graph that is not virtual has its uid in the pack, in range and aligned.
 static cudnnStatus_t check_binding(const dn_call *call, const dn_descriptor *descriptor) {
   dn_tensor tensor = dn_resolve_tensor(descriptor);
   if (tensor.is_virtual) return CUDNN_STATUS_SUCCESS;

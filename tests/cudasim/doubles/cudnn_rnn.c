@@ -258,11 +258,46 @@ static void need_weights(const rn_call *call, const char *name, const void *data
   co_double_need_device(name, data, bytes);
 }
 
+// What all calls are given beside: states' descriptors (c_data: none to the weights' gradient) but no
+// states, events, weights or their gradient.
+static void need_operands(const rn_call *call, bool states, cudnnTensorDescriptor_t h_data,
+                          cudnnTensorDescriptor_t c_data, const void *x, const void *y,
+                          const void *weights, size_t weight_bytes) {
+  const struct cudnnRNNStruct *cell = &call->cell;
+  if (states) co_double_die("initial and last states are not modelled");
+  need_state(cell, call->N, h_data, "hDesc");
+  if (cell->mode == CUDNN_LSTM && call->kind != RN_WEIGHTS)
+    need_state(cell, call->N, c_data, "cDesc");
+  need_events(call, call->kind == RN_DATA ? "dx" : "x", x, cell->I);
+  need_events(call, "y", y, cell->U);
+  need_weights(call, call->kind == RN_WEIGHTS ? "dweightSpace" : "weightSpace", weights,
+               weight_bytes);
+}
+
+static void claim_operands(rn_call *call) {
+  struct cudnnRNNStruct *cell = &call->cell;
+  const struct cudnnRNNDataStruct x = {.T = call->T, .N = call->N};
+  const rn_layout at = rn_layout_of(cell, &x);
+  const size_t of_x = sizeof(float) * (size_t)(call->T * call->N * cell->I),
+               of_y = sizeof(float) * (size_t)(call->T * call->N * cell->U),
+               weights = sizeof(float) * at.weights;
+  co_double_claim(call->x, of_x, false);
+  co_double_claim(call->y_in, of_y, false);
+  co_double_claim(call->dy, of_y, false);
+  co_double_claim(call->weights, weights, false);
+  co_double_claim(call->y, of_y, true);
+  co_double_claim(call->dx, of_x, true);
+  co_double_claim(call->dweights, weights, true);
+  co_double_claim(call->workspace, call->workspace_bytes, true);
+  if (call->kind != RN_INFER) co_double_claim(call->reserve, sizeof(float) * at.reserve, true);
+}
+
 static cudnnStatus_t submit(cudnnHandle_t handle, rn_call *call, const char *what) {
   if (co_double_state() != cudaSuccess) {
     free(call);
     return dn_fail(CUDNN_STATUS_EXECUTION_FAILED, "the device is lost");
   }
+  claim_operands(call);
   cudaError_t error =
       co_double_submit(handle->stream, CO_DOUBLE_KERNEL, what, rn_run, NULL, free, call);
   return error == cudaSuccess ? CUDNN_STATUS_SUCCESS
@@ -281,12 +316,7 @@ cudnnStatus_t cudnnRNNForward(cudnnHandle_t handle, cudnnRNNDescriptor_t rnnDesc
   rn_call *call = new_call(handle, fwdMode == CUDNN_FWD_MODE_TRAINING ? RN_TRAIN : RN_INFER,
                            rnnDesc, devSeqLengths, xDesc, yDesc, workSpaceSize, workSpace,
                            reserveSpaceSize, reserveSpace);
-  if (hx || hy || cx || cy) co_double_die("initial and last states are not modelled");
-  need_state(rnnDesc, call->N, hDesc, "hDesc");
-  if (rnnDesc->mode == CUDNN_LSTM) need_state(rnnDesc, call->N, cDesc, "cDesc");
-  need_events(call, "x", x, rnnDesc->I);
-  need_events(call, "y", y, rnnDesc->U);
-  need_weights(call, "weightSpace", weightSpace, weightSpaceSize);
+  need_operands(call, hx || hy || cx || cy, hDesc, cDesc, x, y, weightSpace, weightSpaceSize);
   call->x = x;
   call->y = y;
   call->weights = weightSpace;
@@ -305,14 +335,9 @@ cudnnStatus_t cudnnRNNBackwardData_v8(cudnnHandle_t handle, cudnnRNNDescriptor_t
   DOUBLE_ENTER();
   rn_call *call = new_call(handle, RN_DATA, rnnDesc, devSeqLengths, xDesc, yDesc, workSpaceSize,
                            workSpace, reserveSpaceSize, reserveSpace);
-  if (hx || dhy || dhx || cx || dcy || dcx)
-    co_double_die("initial and last states are not modelled");
-  need_state(rnnDesc, call->N, hDesc, "hDesc");
-  if (rnnDesc->mode == CUDNN_LSTM) need_state(rnnDesc, call->N, cDesc, "cDesc");
-  need_events(call, "y", y, rnnDesc->U);
+  need_operands(call, hx || dhy || dhx || cx || dcy || dcx, hDesc, cDesc, dx, y, weightSpace,
+                weightSpaceSize);
   need_events(call, "dy", dy, rnnDesc->U);
-  need_events(call, "dx", dx, rnnDesc->I);
-  need_weights(call, "weightSpace", weightSpace, weightSpaceSize);
   call->y_in = y;
   call->dy = dy;
   call->dx = dx;
@@ -332,11 +357,7 @@ cudnnStatus_t cudnnRNNBackwardWeights_v8(cudnnHandle_t handle, cudnnRNNDescripto
   if (addGrad != CUDNN_WGRAD_MODE_ADD) return dn_fail(CUDNN_STATUS_NOT_SUPPORTED, "addGrad");
   rn_call *call = new_call(handle, RN_WEIGHTS, rnnDesc, devSeqLengths, xDesc, yDesc, workSpaceSize,
                            workSpace, reserveSpaceSize, reserveSpace);
-  if (hx) co_double_die("initial states are not modelled");
-  need_state(rnnDesc, call->N, hDesc, "hDesc");
-  need_events(call, "x", x, rnnDesc->I);
-  need_events(call, "y", y, rnnDesc->U);
-  need_weights(call, "dweightSpace", dweightSpace, weightSpaceSize);
+  need_operands(call, hx != NULL, hDesc, NULL, x, y, dweightSpace, weightSpaceSize);
   call->x = x;
   call->y_in = y;
   call->dweights = dweightSpace;

@@ -67,6 +67,24 @@ OPS_FAMILY(conv2d) = {
     .cases = cases,
 };
 
+// Gradients of kernels in bf16. (A backward operation derives no attributes from its operands.)
+#define CONV "dilation=1 stride="
+
+static const char *const weight_cases[] = {
+    "x=2x5x5x3 dy=2x5x5x8 dw=3x3x3x8 kernel=3 pads=1 " CONV "1",
+    "x=2x6x6x16 dy=2x3x3x32 dw=1x1x16x32 db=32 kernel=1 " CONV "2",
+    "x=2x5x5x3 dy=2x6x6x4 dw=4x2x3x4 db=4 kernel=4x2 pad_begin=1x0 pad_end=3x2 " CONV "1",
+    NULL,
+};
+
+OPS_FAMILY(conv2d_backward_weights) = {
+    .op = CO_OP_CONV2D_BACKWARD_WEIGHTS,
+    .exact = OPS_EXACT_ON_INTEGERS,
+    .linear = true,
+    .terms = terms,
+    .cases = weight_cases,
+};
+
 static int64_t transposed_terms(const co_op_desc *desc, int output) {
   const int64_t *k = desc->attr.kernel;
   switch (desc->op) {
@@ -99,4 +117,17 @@ OPS_FAMILY(conv2d_transpose) = {
     .linear = true,
     .terms = transposed_terms,
     .cases = transposed_cases,
+};
+
+static const char *const transposed_weight_cases[] = {
+    "x=1x3x3x4 dy=1x6x6x3 dw=4x4x3x4 db=3 kernel=4 pads=1 " CONV "2",
+    NULL,
+};
+
+OPS_FAMILY(conv2d_transpose_backward_weights) = {
+    .op = CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS,
+    .exact = OPS_EXACT_ON_INTEGERS,
+    .linear = true,
+    .terms = transposed_terms,
+    .cases = transposed_weight_cases,
 };
