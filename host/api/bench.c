@@ -49,7 +49,7 @@ typedef struct bench {
   bool network;
   const char *device, *machine; // as run.json has them
   int64_t threads;
-  int64_t parameters, planned_bytes;
+  int64_t parameters, planned_bytes, evaluation_rows;
   double flops_per_second, bytes_per_second;
   double opened, first, waited; // until the first step, of it; share of the training's rounds
   times training, scoring[MOST_SIZES];
@@ -134,6 +134,7 @@ static co_status measure_session(bench *b) {
                                       &b->result->errors));
   b->opened = now() - begun;
   b->parameters = co_session_parameters(b->session);
+  b->evaluation_rows = co_session_evaluation_rows(b->session);
   b->planned_bytes = (int64_t)co_session_planned_bytes(b->session);
   if (b->network)
     CO_RETURN_IF_FAILED(
@@ -221,17 +222,15 @@ static co_status measure_size(bench *b, int64_t size) {
   return status;
 }
 
-// One row a batch, then eight times as many, up to trainer.eval_batch_size, which is in any case.
+// One row a batch, then eight times as many, up to what evaluation has, which is in any case.
 static co_status measure_sizes(bench *b) {
-  co_node *run, *config;
-  co_arena *arena = b->rehearsal.arena;
-  const char *folder = b->rehearsal.run;
-  CO_RETURN_IF_FAILED(co_record_read(&run, arena, folder, "run.json", "bench"));
-  CO_RETURN_IF_FAILED(co_record_read(&config, arena, folder, "config.full.yaml", "bench"));
+  co_node *run;
+  const int64_t last = b->evaluation_rows;
+  CO_RETURN_IF_FAILED(
+      co_record_read(&run, b->rehearsal.arena, b->rehearsal.run, "run.json", "bench"));
   b->device = co_report_text(run, "device");
   b->machine = co_report_text(run, "machine");
   b->threads = (int64_t)co_report_number(run, "threads");
-  const int64_t last = (int64_t)co_report_number(config, "trainer.eval_batch_size");
   CO_RETURN_IF_FAILED(
       co_dataset_open(&b->dataset, b->context->ctx, co_report_text(run, "dataset")));
   for (int64_t size = 1; size < last && b->size_count < MOST_SIZES - 1; size *= SIZE_FACTOR)

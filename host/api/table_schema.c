@@ -550,6 +550,8 @@ static co_status add_events(co_recipe *recipe, const schema_options *o, co_arena
   if (!events) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_event_recipe_parse(events, &recipe->log, o->events, arena, problems));
   recipe->events = events;
+  if (!problems->count && events->items)
+    return co_node_problem(problems, o->events, NULL, "events: samples take no table of items");
   if (problems->count || recipe->samples.as_of) return CO_OK;
   return co_node_problem(problems, o->events, NULL,
                          "events: samples need as_of, before which they see them");

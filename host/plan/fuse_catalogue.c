@@ -73,15 +73,15 @@ static bool has_output(const co_plan_op *op, co_value value) {
   return false;
 }
 
-// Whether everything can be made where the first of the gradients is: nobody reads the loss, or writes
-// a gradient of the same weights, in between.
+// Whether everything can be made where the first of the gradients is: nobody reads or writes what the
+// loss gives, or writes a gradient of the same weights, in between.
 static bool may_meet(const co_plan *plan, const catalogue *c, int64_t at) {
   const co_plan_op *loss = &plan->ops[c->loss];
   const int64_t last = c->dw > c->dx ? c->dw : c->dx;
   for (int64_t i = c->loss + 1; i < at; i++)
     for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
-      const co_value in = plan->ops[i].in[k];
-      if (in != CO_NO_VALUE && has_output(loss, in)) return false;
+      const co_plan_op *op = &plan->ops[i];
+      if (has_output(loss, op->in[k]) || has_output(loss, op->out[k])) return false;
     }
   for (int64_t i = at + 1; c->dw >= 0 && i < last; i++)
     for (int k = 0; k < CO_OP_MAX_OPERANDS; k++)
@@ -99,6 +99,7 @@ static co_plan_op join(const co_plan *plan, const catalogue *c) {
   const co_plan_op *product = &plan->ops[c->logits], *loss = &plan->ops[c->loss];
   const bool dense = product->desc.op == CO_OP_DENSE;
   co_plan_op made = co_plan_op_make(CO_OP_LINEAR_CROSS_ENTROPY, product->layer, NULL);
+  made.backward = true; // most of its work: gradients, and logits for them
   made.desc.attr.output = loss->desc.attr.output;
   made.desc.attr.label_smoothing = loss->desc.attr.label_smoothing;
   made.desc.attr.transposed = !dense;
@@ -130,7 +131,8 @@ static co_status fuse(co_plan *plan, int64_t loss) {
   bool offers = false;
   co_plan_op made = join(plan, &c);
   if (!bf16) CO_RETURN_IF_FAILED(co_plan_offers(plan, &made, &offers, NULL));
-  const char *format = offers ? "in tiles: %.0f MiB of logits less" : "%.0f MiB of whole logits";
+  const char *format = offers ? "in tiles: not %.0f MiB of logits and their gradient"
+                              : "%.0f MiB of logits and their gradient";
   const char *note = co_arena_format(plan->arena, format, 2 * (double)bytes / 1048576);
   if (!note) return CO_ERR_MEMORY;
   if (!offers) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plan: a graph specialised to mode, shape class, element type and backend, as a flat list of
 // prepared operations and one packed arena. Immutable once made. Passes, each in a file, in this
-// order: build, fuse_forward, backward, fuse_backward, fuse_tables, dtypes, fuse_masks, layouts,
-// prepare, branches, pack.
+// order: build, fuse_forward, backward, fuse_backward, fuse_catalogue, fuse_tables, dtypes, fuse_masks,
+// layouts, prepare, branches, pack.
 #ifndef COHORT_HOST_PLAN_PLAN_H
 #define COHORT_HOST_PLAN_PLAN_H
 

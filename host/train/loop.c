@@ -456,6 +456,10 @@ int64_t co_session_batch_rows(const co_session *t) {
   return t->batch_rows;
 }
 
+int64_t co_session_evaluation_rows(const co_session *t) {
+  return t->evaluation_rows;
+}
+
 void co_session_get_seconds(const co_session *t, double *waited, double *apart) {
   *waited = t->pipeline ? co_pipeline_wait_seconds(t->pipeline) : t->wait_seconds;
   *apart = t->evaluation_seconds + t->checkpoint_seconds;

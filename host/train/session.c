@@ -118,6 +118,16 @@ static co_status mark_few(co_session *t, co_split split, int64_t count, uint8_t 
   return CO_OK;
 }
 
+static void bound_evaluation(co_session *t) {
+  const int64_t asked = t->settings.eval_batch_size;
+  t->evaluation_rows = co_bound_rows(t->model, asked);
+  if (t->evaluation_rows < asked)
+    co_log(t->ctx, CO_LOG_INFO, "begin",
+           "evaluation is of %lld rows at a time, not trainer.eval_batch_size=%lld: the model has "
+           "many classes",
+           (long long)t->evaluation_rows, (long long)asked);
+}
+
 // Of a rehearsal, and where it is to overfit: the data set is a view of a few batches.
 static co_status take_few(co_session *t) {
   const int64_t fast = t->options->fast_dev_run, overfit = t->settings.overfit_batches;
@@ -131,7 +141,7 @@ static co_status take_few(co_session *t) {
   memset(marks, CO_SPLIT_COUNT, (size_t)co_dataset_rows(t->dataset));
   co_status status = mark_few(t, CO_SPLIT_TRAIN, (overfit ? overfit : fast) * rows, marks);
   if (status == CO_OK && !overfit)
-    status = mark_few(t, CO_SPLIT_VALIDATION, fast * t->settings.eval_batch_size, marks);
+    status = mark_few(t, CO_SPLIT_VALIDATION, fast * t->evaluation_rows, marks);
   if (status == CO_OK) status = co_dataset_resplit(&view, t->dataset, marks);
   co_free(t->ctx, marks);
   CO_RETURN_IF_FAILED(status);
@@ -142,11 +152,12 @@ static co_status take_few(co_session *t) {
 
 static co_status open_data_and_model(co_session *t) {
   if (!t->dataset) CO_RETURN_IF_FAILED(co_dataset_open(&t->dataset, t->ctx, t->dataset_path));
-  CO_RETURN_IF_FAILED(take_few(t));
   co_status status =
       co_model_create(&t->model, t->ctx, t->config, co_dataset_schema(t->dataset), t->problems);
   if (status != CO_OK && status != CO_ERR_CONFIG) return status;
   if (t->problems->count) return co_diagnostics_result(t->problems);
+  bound_evaluation(t);
+  CO_RETURN_IF_FAILED(take_few(t));
   for (int split = 0; split < CO_SPLIT_COUNT; split++)
     CO_RETURN_IF_FAILED(
         co_dataset_split(t->dataset, (co_split)split, &t->samples[split], &t->sample_count[split]));
@@ -229,7 +240,7 @@ static co_status create_estimator(co_session *t) {
   const char *device = t->options->device;
   co_shape_class classes[CO_MAX_LENGTHS];
   int64_t class_count = 0;
-  const int64_t rows = co_bound_rows(t->model, t->settings.eval_batch_size);
+  const int64_t rows = t->evaluation_rows;
   co_shape_classes_add(t->model, rows, classes, &class_count);
   const co_program_options options = {.evaluation_classes = classes,
                                       .evaluation_class_count = class_count,
@@ -266,7 +277,7 @@ static co_status create_program(co_session *t) {
   co_shape_classes_add(t->model, t->batch_rows, classes, &class_count);
   co_shape_classes_add(t->model, t->sample_count[CO_SPLIT_TRAIN] % t->batch_rows, classes,
                        &class_count);
-  const int64_t rows = co_bound_rows(t->model, t->settings.eval_batch_size);
+  const int64_t rows = t->evaluation_rows;
   co_shape_classes_add(t->model, rows, evaluation, &evaluation_count);
   co_phase_options phases[CO_MAX_PHASES];
   int64_t phase_count;

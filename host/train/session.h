@@ -48,6 +48,7 @@ double co_session_row_flops(const co_session *session);
 // Of a step of a full batch, with its update; of a network whose steps are all alike, else 0.
 double co_session_step_flops(const co_session *session);
 int64_t co_session_batch_rows(const co_session *session);
+int64_t co_session_evaluation_rows(const co_session *session); // of a batch of evaluation
 // Seconds in which steps waited for data, and those of validation and checkpoints, so far.
 void co_session_get_seconds(const co_session *session, double *waited, double *apart);
 // What the machine can do: operations a second in a large product, bytes a second in a large sum. NAN

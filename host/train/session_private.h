@@ -59,6 +59,7 @@ struct co_session {
   const int64_t *samples[CO_SPLIT_COUNT];
   int64_t sample_count[CO_SPLIT_COUNT];
   int64_t batch_rows, batches_per_epoch, total_steps;
+  int64_t evaluation_rows; // of a batch of it, bounded (co_bound_rows)
   int threads;
   const char *threads_why; // for the log
   bool resumed, already_done;

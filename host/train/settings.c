@@ -24,7 +24,9 @@ static const co_field trainer_fields[] = {
     {"batch_size", CO_FIELD_INT, IN(batch_size), "128", 1, 1 << 24, NULL,
      "Rows of a (micro-)batch.", NULL},
     {"eval_batch_size", CO_FIELD_INT, IN(eval_batch_size), "256", 1, 1 << 24, NULL,
-     "Rows of a batch in evaluation and scoring.", NULL},
+     "Rows of a batch in evaluation and scoring; fewer where probabilities of classes would "
+     "take more than 32 MiB.",
+     NULL},
     {"overfit_batches", CO_FIELD_INT, IN(overfit_batches), "0", 0, 1e9, NULL,
      "Training on so many batches of rows alone, on which is validated, too: a network that can "
      "learn "

@@ -41,16 +41,16 @@ void co_cpu_round(const co_cpu *cpu, co_bf16 *to, const float *from, int64_t cou
   round_array[cpu->isa](to, from, count);
 }
 
-// By all threads.
-static void widen_all(const void *user, float *to, const co_bf16 *from, int64_t count) {
+void co_cpu_widen_all(const void *cpu, float *to, const co_bf16 *from, int64_t count) {
 #pragma omp parallel if (count > CO_CPU_SERIAL)
   {
     int64_t b, e;
     co_cpu_share(count, 64, &b, &e);
-    co_cpu_widen(user, to + b, from + b, e - b);
+    co_cpu_widen(cpu, to + b, from + b, e - b);
   }
 }
 
+// By all threads.
 static void round_all(const void *user, co_bf16 *to, const float *from, int64_t count) {
 #pragma omp parallel if (count > CO_CPU_SERIAL)
   {
@@ -67,7 +67,7 @@ static co_status run_move(co_cpu *cpu, const move *m, void *from, void *to, void
 static co_status run_widened(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
                              void *workspace) {
   prepared_widened *self = (prepared_widened *)prepared;
-  const co_widen_loops loops = {widen_all, round_all, cpu};
+  const co_widen_loops loops = {co_cpu_widen_all, round_all, cpu};
   char *memory = workspace, *scratch = memory + self->scratch;
   void *wide_in[CO_OP_MAX_OPERANDS], *wide_out[CO_OP_MAX_OPERANDS];
   void *inner_in[CO_OP_MAX_OPERANDS], *inner_out[CO_OP_MAX_OPERANDS];

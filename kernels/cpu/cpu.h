@@ -150,6 +150,8 @@ static inline dnnl_data_type_t co_cpu_dnnl_type(co_dtype dtype) {
 // Arrays to float and back, by the calling thread alone.
 void co_cpu_widen(const co_cpu *cpu, float *to, const co_bf16 *from, int64_t count);
 void co_cpu_round(const co_cpu *cpu, co_bf16 *to, const float *from, int64_t count);
+// By all threads; `cpu` is a co_cpu.
+void co_cpu_widen_all(const void *cpu, float *to, const co_bf16 *from, int64_t count);
 
 // What SGD (`m` may be NULL) and ADAM do to n elements that have a rate and a decay in common, each with
 // its factors; gate is the clip factor. By one thread.

@@ -287,7 +287,7 @@ static co_status run_packed(co_cpu *cpu, co_prepared *prepared, void *const *in,
   if (!has_db(desc)) return CO_OK;
   float *dy = (float *)((char *)workspace + p->packed.bytes);
   const int64_t count = co_shape_count(&desc->in[1].shape);
-  co_cpu_widen(cpu, dy, in[1], count);
+  co_cpu_widen_all(cpu, dy, in[1], count);
   co_cpu_column_sum(cpu, &p->tiles, dy, out[1], co_cpu_accumulates(desc, 1),
                     (char *)dy + ((size_t)count * sizeof(float) + 63) / 64 * 64);
   return CO_OK;

@@ -2,6 +2,7 @@
 // Cross entropy over a catalogue in tiles of classes, by the product tiles of product.h. Within a tile
 // threads share out rows for logits, statistics and dx, and panels (as many classes as a product tile
 // has columns) for packing, dw and db. Every element is summed in an order that shapes alone decide.
+#include <float.h>
 #include <math.h>
 
 #include "kernels/cpu/product.h"
@@ -14,8 +15,10 @@ enum {
   hits_at = CO_LINEAR_CROSS_ENTROPY_hits
 };
 
-// Floats of a tile's logits and weights together: what a core's second cache holds beside the rest.
-enum { TILE_FLOATS = 1 << 18, LINE = 16 };
+// Floats of a tile's weights, packed both ways, and of its logits of as many rows as a thread has of
+// a large batch, together: what a core's second cache holds. Without the bound on rows a tile of a
+// large batch would have fewer panels than there are threads.
+enum { TILE_FLOATS = 1 << 18, MOST_ROWS = 256, LINE = 16 };
 
 // What is known of a row while its tiles pass by, then what its slopes are made with.
 typedef struct row {
@@ -46,6 +49,10 @@ static int64_t rounded(int64_t n, int64_t to) {
   return (n + to - 1) / to * to;
 }
 
+static int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
 static catalogue catalogue_of(const co_cpu *cpu, const co_op_desc *desc) {
   const int64_t *x = desc->in[CO_LINEAR_CROSS_ENTROPY_x].shape.dim;
   catalogue c = {.desc = desc,
@@ -57,15 +64,19 @@ static catalogue catalogue_of(const co_cpu *cpu, const co_op_desc *desc) {
                  .C = co_tile_columns(cpu),
                  .R = co_tile_rows(cpu)};
   c.padded = rounded(c.D, c.C);
-  const int64_t most = TILE_FLOATS / (c.N + 2 * c.padded) / c.C * c.C, all = rounded(c.V, c.C);
+  const int64_t rows = least(c.N, MOST_ROWS), all = rounded(c.V, c.C);
+  const int64_t most = TILE_FLOATS / (rows + 2 * c.padded) / c.C * c.C;
   c.T = most < c.C ? c.C : most < all ? most : all;
   c.stride =
       c.T + LINE; // not a power of two: rows of one column lie in different sets of the cache
   return c;
 }
 
-// Places what lies in the workspace; returns how large it is.
+// Places what lies in the workspace and is needed for the outputs there are; returns how large it is.
 static size_t place(catalogue *c, const co_cpu *cpu, char *base) {
+  const bool dx = co_cpu_has_out(c->desc, dx_at), dw = co_cpu_has_out(c->desc, dw_at);
+  const bool columns = dw || co_cpu_has_out(c->desc, db_at);
+  const bool panels_of_x = dw && c->desc->attr.transposed;
   size_t used = 0;
   const size_t real = sizeof(float), N = (size_t)c->N, T = (size_t)c->T;
   const struct {
@@ -75,11 +86,11 @@ static size_t place(catalogue *c, const co_cpu *cpu, char *base) {
                {&c->bias[1], T * real},
                {&c->factors[0], T * (size_t)c->D * real},
                {&c->factors[1], T * (size_t)c->D * real},
-               {&c->turned, T * (size_t)c->padded * real},
-               {&c->x_panels, N * (size_t)c->padded * real},
+               {&c->turned, dx ? T * (size_t)c->padded * real : 0},
+               {&c->x_panels, panels_of_x ? N * (size_t)c->padded * real : 0},
                {&c->z, N * (size_t)c->stride * real},
-               {&c->dx, N * (size_t)c->padded * real},
-               {&c->panels, (size_t)cpu->threads * N * (size_t)c->C * real},
+               {&c->dx, dx ? N * (size_t)c->padded * real : 0},
+               {&c->panels, columns ? (size_t)cpu->threads * N * (size_t)c->C * real : 0},
                {(void *)&c->x_rows, N * sizeof *c->x_rows},
                {(void *)&c->z_rows, N * sizeof *c->z_rows},
                {&c->rows, N * sizeof *c->rows}};
@@ -94,10 +105,6 @@ static size_t place(catalogue *c, const co_cpu *cpu, char *base) {
 static size_t workspace_of(co_cpu *cpu, const co_op_desc *desc) {
   catalogue c = catalogue_of(cpu, desc);
   return place(&c, cpu, NULL);
-}
-
-static int64_t least(int64_t a, int64_t b) {
-  return a < b ? a : b;
 }
 
 // Classes of the tile from `first` on, and panels of them.
@@ -260,6 +267,7 @@ CO_CPU_KERNEL(scan_row, (const float *z, int64_t count, int64_t own, bool smooth
 CO_CPU_KERNEL(finish, (row *r, bool known, float factor, float smoothing, int64_t V, float *loss),
               (r, known, factor, smoothing, V, loss)) {
   const float even = smoothing / (float)V;
+  if (r->largest == -FLT_MAX) r->rest = NAN; // no class can be: as of whole rows
   r->scale = finish_row(known ? &r->own : NULL, r->largest, r->rest, factor, loss, &r->slope);
   r->slope += factor * (smoothing - even);
   if (smoothing > 0) *loss += even * (float)((double)V * (double)r->own - r->logits);
@@ -303,10 +311,12 @@ static void start_rows(const catalogue *c, int64_t begin, int64_t end) {
   for (int64_t n = begin; n < end; n++) {
     c->x_rows[n] = c->x + n * c->D;
     c->z_rows[n] = c->z + n * c->stride;
-    c->rows[n] = (row){.largest = -INFINITY};
+    // Not -INFINITY: from it a tile of nothing else would have no distance.
+    c->rows[n] = (row){.largest = -FLT_MAX, .hit = c->target[n] == 0};
   }
-  memset(c->dx + begin * c->padded, 0, (size_t)((end - begin) * c->padded) * sizeof *c->dx);
-  pack_rows(c, begin, end);
+  if (co_cpu_has_out(c->desc, dx_at))
+    memset(c->dx + begin * c->padded, 0, (size_t)((end - begin) * c->padded) * sizeof *c->dx);
+  if (co_cpu_has_out(c->desc, dw_at) && c->desc->attr.transposed) pack_rows(c, begin, end);
 }
 
 static void scan_tiles(const catalogue *c, const co_cpu *cpu, int64_t begin, int64_t end) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <float.h>
+
 #include "kernels/ref/real.h"
 
 enum {
@@ -40,9 +42,8 @@ typedef struct row {
 } row;
 
 static row row_of(const linear *l, int64_t n) {
-  row r = {.largest = logit(l, n, 0), .exponentials = 1};
-  r.sum = r.largest;
-  for (int64_t v = 1; v < l->V; v++) {
+  row r = {.largest = -DBL_MAX}; // of two of -infinity the difference would be NaN
+  for (int64_t v = 0; v < l->V; v++) {
     const double z = logit(l, n, v);
     if (z > r.largest) {
       r.exponentials *= exp(r.largest - z);
@@ -88,8 +89,9 @@ void CO_REF(linear_cross_entropy)(const co_op_desc *desc, void *const *in, void 
     if (weight[n] == 0) continue;
     const row r = row_of(&l, n);
     const bool known = target[n] >= 0 && target[n] < l.V;
+    const double spread_out = smoothing > 0 ? even * r.sum : 0;
     const double value = known ? log(r.exponentials) + r.largest -
-                                     (1 - smoothing) * logit(&l, n, target[n]) - even * r.sum
+                                     (1 - smoothing) * logit(&l, n, target[n]) - spread_out
                                : (double)NAN;
     loss[n] = (real)value;
     total += (double)weight[n] * value;

@@ -71,10 +71,16 @@ expect 0 predict -m m --source events=log.csv --source items=dearer.csv --as-of 
 cmp -s l.csv other.csv && fail 'the table given does not count'
 refused 2 'the model reads events=FILE, and may read items=FILE' -- predict -m m --source events=log.csv --source goods=items.csv --as-of 2024-02-01 -O x.csv
 # Models and schema files say it in the same way.
+# of_items TEXT RECIPE: refused.
+of_items() {
+  echo "{tables: {t: {file: items.csv}}, samples: {from: t, entity: sku, as_of: kind}, events: {file: log.csv, entity: who, time: when, $2}}" >s.yaml
+  refused 3 "$1" -- import -O x.h5 --schema s.yaml
+}
 for line in 'items: t, items_key: k' 'item: what, items_key: k, item_columns: [price]' 'item: what, items: t, item_columns: []'; do
-  echo "{tables: {t: {file: items.csv}}, samples: {from: t, entity: sku, as_of: kind}, events: {file: log.csv, entity: who, time: when, $line}}" >s.yaml
-  refused 3 'a table of items needs item, items and items_key' -- import -O x.h5 --schema s.yaml
+  of_items 'a table of items needs item, items and items_key' "$line"
 done
+of_items "items cannot be called 'events'" 'item: what, items: events, items_key: k'
+of_items 'samples take no table of items' 'item: what, items: t, items_key: k'
 expect 0 explain -m m --dataset d.h5 --split test
 # Without customers who alone had an item, without what it looks like.
 expect 0 data erase d.h5 --key c0

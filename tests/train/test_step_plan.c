@@ -288,7 +288,7 @@ static void logits_in_bf16_stay_whole(void **state) {
   int told = 0;
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_SOFTMAX_CROSS_ENTROPY)
-      told += plan->ops[i].note && strstr(plan->ops[i].note, "MiB of whole logits");
+      told += plan->ops[i].note && strstr(plan->ops[i].note, "MiB of logits");
   assert_int_equal(told, 1);
   rig_free(&r);
 }

@@ -83,13 +83,57 @@ static int64_t linear_terms(const co_op_desc *desc, int output) {
   return x[1] + V + (rows ? x[0] : 0);
 }
 
+// "ties": each quarter of the classes is the first again, and targets are the largest of the first or,
+// of odd rows, of the second. "rising": biases of an eighth are 100 above those of the one before.
+// "barred": only the last quarter of the classes can be; "nothing": none can.
+static void arrange_classes(ops_problem *p, int64_t D, int64_t V) {
+  double *w = p->in[CO_LINEAR_CROSS_ENTROPY_w], *b = p->in[CO_LINEAR_CROSS_ENTROPY_b];
+  const bool ties = ops_problem_has_flag(p, "ties"), rising = ops_problem_has_flag(p, "rising");
+  const bool nothing = ops_problem_has_flag(p, "nothing");
+  const bool barred = ops_problem_has_flag(p, "barred");
+  for (int64_t i = 0; ties && i < D * V; i++)
+    w[i] = w[i / V * V + i % V % (V / 4)];
+  for (int64_t v = 0; v < V; v++) {
+    if (rising) b[v] = (double)(float)(b[v] + 100 * (double)(v * 8 / V));
+    if (nothing || (barred && v < V - V / 4)) b[v] = -(double)INFINITY;
+  }
+}
+
+static int64_t largest_of(const ops_problem *p, int64_t n, int64_t D, int64_t V, int64_t among) {
+  const double *x = p->in[CO_LINEAR_CROSS_ENTROPY_x], *w = p->in[CO_LINEAR_CROSS_ENTROPY_w];
+  int64_t best = 0;
+  double largest = -(double)INFINITY;
+  for (int64_t v = 0; v < among; v++) {
+    double sum = 0;
+    for (int64_t d = 0; d < D; d++)
+      sum += x[n * D + d] * w[d * V + v];
+    if (sum > largest) best = v;
+    largest = fmax(largest, sum);
+  }
+  return best;
+}
+
 static void adjust_linear(ops_problem *p) {
   const int64_t *x = p->desc.in[CO_LINEAR_CROSS_ENTROPY_x].shape.dim;
   const int64_t V = co_shape_count(&p->desc.in[CO_LINEAR_CROSS_ENTROPY_w].shape) / x[1];
   int32_t *target = p->in[CO_LINEAR_CROSS_ENTROPY_target];
-  for (int64_t n = 0; n < x[0]; n++) // over the classes, not the features
+  arrange_classes(p, x[1], V);
+  for (int64_t n = 0; n < x[0]; n++) { // over the classes, not the features
     target[n] = (int32_t)((n * 7 + 3) % V);
+    if (ops_problem_has_flag(p, "barred")) target[n] = (int32_t)(V - 1 - target[n] % (V / 4));
+    if (ops_problem_has_flag(p, "ties"))
+      target[n] = (int32_t)(largest_of(p, n, x[1], V, V / 4) + n % 2 * (V / 4));
+  }
   adjust(p);
+}
+
+static double largest_bias(const ops_problem *p) {
+  const int64_t count = co_shape_count(&p->desc.in[CO_LINEAR_CROSS_ENTROPY_b].shape);
+  const double *b = p->in[CO_LINEAR_CROSS_ENTROPY_b];
+  double largest = 0;
+  for (int64_t v = 0; b && v < count; v++)
+    if (isfinite(b[v])) largest = fmax(largest, fabs(b[v]));
+  return largest;
 }
 
 // As of the logits, which are at most so large.
@@ -99,7 +143,7 @@ static double linear_magnitude(const ops_problem *p, int output) {
   const double x = ops_largest(p, CO_LINEAR_CROSS_ENTROPY_x);
   const double w = ops_largest(p, CO_LINEAR_CROSS_ENTROPY_w);
   const double weight = ops_largest(p, CO_LINEAR_CROSS_ENTROPY_weight);
-  const double logits = 1 + D * x * w + ops_largest(p, CO_LINEAR_CROSS_ENTROPY_b);
+  const double logits = 1 + D * x * w + largest_bias(p);
   const double slope = weight * step->inv_norm[p->desc.attr.output] * logits;
   switch (output) {
   case CO_LINEAR_CROSS_ENTROPY_loss:
@@ -127,10 +171,15 @@ static const char *const linear_cases[] = {
     "x=9x5 w=5x70 b=70 dx dw db hits label_smoothing=0.1 holes",
     // Several tiles, of which the last is not full.
     "x=3x2 w=17000x2 transposed label_smoothing=0.2 dx dw hits holes",
-    "x=2x1 w=1x17000 b=17000 dx dw hits",
+    "x=3x2 w=2x30000 ties hits dw",
+    "x=2x2 w=2x20000 b=20000 rising dx db hits",
+    "x=2x2 w=2x20000 b=20000 barred dx hits",
+    "x=5x4 w=4x9 b=9 barred dx dw db hits",
+    "x=5x4 w=4x9 b=9 nothing hits",
+    "x=7x33 w=100x33 transposed dx dw hits large holes",
     OPS_SWEEP,
-    "x=17x3 w=11000x3 transposed dx dw hits",
-    "x=2x1 w=1x8300 b=8300 dx dw db hits holes",
+    "x=300x2 w=1000x2 transposed dx dw hits",
+    "x=300x4 w=4x1000 b=1000 dx dw db hits holes",
     "x=33x64 w=64x300 b=300 dx dw db hits",
     "x=12x48 w=333x48 transposed label_smoothing=0.3 dx dw",
     "x=1x16 w=5000x16 transposed dx dw hits",
@@ -140,7 +189,7 @@ static const char *const linear_cases[] = {
 OPS_FAMILY(linear_cross_entropy) = {
     .op = CO_OP_LINEAR_CROSS_ENTROPY,
     .loss = true,
-    .flags = "holes none",
+    .flags = "holes none large ties rising barred nothing",
     .terms = linear_terms,
     .adjust = adjust_linear,
     .magnitude = linear_magnitude,
