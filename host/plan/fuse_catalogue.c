@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pass 5: a loss over many classes and the products around it become LINEAR_CROSS_ENTROPY, which holds
 // a tile of the logits at a time, where logits and their gradient would be large and nobody else reads
-// them. Below that size whole logits are faster: tiles compute them twice.
+// them. Below that size whole logits are faster: tiles compute them twice. In bf16 they
+// stay whole.
 #include "host/plan/pass.h"
 
 // The product that makes logits, the loss, and the products that read the logits' gradient: of x and
@@ -123,12 +124,13 @@ static co_status fuse(co_plan *plan, int64_t loss) {
   catalogue c;
   if (!match(plan, loss, &c)) return CO_OK;
   const co_value logits = plan->ops[loss].in[CO_SOFTMAX_CROSS_ENTROPY_x];
-  const size_t bytes = co_tensor_bytes(&plan->values[logits].info.desc);
+  const bool bf16 = plan->options.bf16; // given to values by a later pass
+  const size_t bytes = co_tensor_bytes(&plan->values[logits].info.desc) / (bf16 ? 2 : 1);
   const int64_t at = c.dx < 0 || (c.dw >= 0 && c.dw < c.dx) ? c.dw : c.dx;
   if (bytes <= most || !may_meet(plan, &c, at)) return CO_OK;
-  bool offers;
+  bool offers = false;
   co_plan_op made = join(plan, &c);
-  CO_RETURN_IF_FAILED(co_plan_offers(plan, &made, &offers, NULL));
+  if (!bf16) CO_RETURN_IF_FAILED(co_plan_offers(plan, &made, &offers, NULL));
   const char *format = offers ? "in tiles: not %.0f MiB of logits and their gradient"
                               : "%.0f MiB of logits and their gradient";
   const char *note = co_arena_format(plan->arena, format, 2 * (double)bytes / 1048576);
@@ -146,7 +148,6 @@ static co_status fuse(co_plan *plan, int64_t loss) {
 }
 
 co_status co_pass_fuse_catalogue(co_plan *plan) {
-  if (plan->options.bf16) return CO_OK; // products of bf16 are the devices' own
   for (int64_t i = 0; i < plan->op_count; i++)
     CO_RETURN_IF_FAILED(fuse(plan, i));
   co_plan_compact(plan);

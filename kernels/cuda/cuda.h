@@ -60,7 +60,7 @@ typedef struct co_cuda {
   } up;
   char *down;
   unsigned *tickets;        // of all launches of `stream`, then those of `side`
-  void *cublaslt;           // of cublas_dense.c, made when first needed
+  void *cublaslt;           // of cublas_product.c, made when first needed
   void *cudnn;              // of cudnn_api.c, likewise
   co_cuda_planned *planned; // latest first
   const co_op_ways *tuning; // NULL = nothing is timed

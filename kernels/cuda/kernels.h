@@ -65,6 +65,14 @@ cudaError_t co_cuda_column_sum(float *sum, const void *x, co_dtype dtype, int64_
 cudaError_t co_cuda_bias_activation(void *y, const void *b, co_dtype dtype, int64_t count,
                                     int64_t channels, co_activation activation,
                                     cudaStream_t stream);
+// Of LINEAR_CROSS_ENTROPY, in catalogue.cu, over tiles of logits: z (N, count) of the classes from `first`
+// on. Tiles come in order, the last one makes loss, sum and hits of what `scratch` holds of each row
+// (co_cuda_catalogue_scratch bytes). Then z becomes the slopes of the logits in it, tile by tile.
+size_t co_cuda_catalogue_scratch(int64_t rows);
+cudaError_t co_cuda_catalogue_statistics(const float *z, int64_t first, int64_t count,
+                                         void *scratch, const co_cuda_call *call);
+cudaError_t co_cuda_catalogue_slopes(float *z, int64_t first, int64_t count, const void *scratch,
+                                     const co_cuda_call *call);
 // y (count) f32 (+)= x bf16, in elementwise.cu.
 cudaError_t co_cuda_widen(float *y, const void *x, int64_t count, bool accumulate,
                           cudaStream_t stream);

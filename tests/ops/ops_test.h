@@ -39,7 +39,6 @@ typedef struct ops_family {
   // element; otherwise with the largest magnitude of the output.
   bool linear;
   bool loss;         // out[1] times inv_norm is what outputs named d<input> are gradients of
-  bool host_only;    // devices have it not, and must say so: planners do without
   const char *flags; // words that cases may use beside operands and attributes
   // Terms in the sums behind output i of `desc` (the operation or one of its backward), NULL = 1.
   int64_t (*terms)(const co_op_desc *desc, int output);

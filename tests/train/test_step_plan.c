@@ -192,13 +192,13 @@ static void a_dropout_behind_a_relu_is_drawn_once(void **state) {
 }
 
 // Three steps with and without fusion; 12 rows are two micro-batches.
-static void check_numbers(const char *device, co_dtype real, bool bf16, const char *yaml,
-                          double tolerance) {
+static void check_fused(const setup *s, const char *yaml, double tolerance) {
+  const char *device = s->backend;
   rig fused, apart;
-  setup s = {.backend = device, .real = real, .bf16 = bf16, .rows = 6, .batch = {6, 12}};
-  rig_make(&fused, &s, yaml);
-  s.no_fusion = true;
-  rig_make(&apart, &s, yaml);
+  rig_make(&fused, s, yaml);
+  setup unfused = *s;
+  unfused.no_fusion = true;
+  rig_make(&apart, &unfused, yaml);
   for (uint32_t step = 0; step < 3; step++) {
     batch one, other;
     int64_t rows = step == 1 ? 12 : 6;
@@ -220,6 +220,12 @@ static void check_numbers(const char *device, co_dtype real, bool bf16, const ch
   }
   rig_free(&fused);
   rig_free(&apart);
+}
+
+static void check_numbers(const char *device, co_dtype real, bool bf16, const char *yaml,
+                          double tolerance) {
+  check_fused(&(setup){.backend = device, .real = real, .bf16 = bf16, .rows = 6, .batch = {6, 12}},
+              yaml, tolerance);
 }
 
 static void a_short_step_computes_the_same(void **state) {
@@ -246,6 +252,45 @@ static void a_short_step_in_bf16_computes_the_same(void **state) {
   }
   check_numbers("ref", CO_F32, true, mlp, 1e-5);
   check_numbers("cpu", CO_F32, true, mlp, 1e-5);
+}
+
+// Logits of which none are held: products, loss and their gradients are one operation.
+static void logits_in_tiles_compute_the_same(void **state) {
+  (void)state;
+  setup s = {.backend = only_device ? only_device : "cpu",
+             .real = CO_F32,
+             .rows = 6,
+             .batch = {6, 12},
+             .logit_bytes = 1};
+  rig r;
+  rig_make(&r, &s, mlp);
+  for (int add = 0; add < 2; add++) {
+    char names[2048];
+    list(find_plan(&r, CO_MODE_TRAIN, add), names, sizeof names);
+    assert_non_null(strstr(names, "linear_cross_entropy"));
+    assert_null(strstr(names, "softmax_cross_entropy"));
+  }
+  rig_free(&r);
+  check_fused(&s, mlp, 1e-5);
+}
+
+static void logits_in_bf16_stay_whole(void **state) {
+  (void)state;
+  rig r;
+  rig_make(&r,
+           &(setup){.backend = only_device ? only_device : "cpu",
+                    .real = CO_F32,
+                    .bf16 = true,
+                    .rows = 6,
+                    .logit_bytes = 1},
+           mlp);
+  const co_plan *plan = find_plan(&r, CO_MODE_TRAIN, false);
+  int told = 0;
+  for (int64_t i = 0; i < plan->op_count; i++)
+    if (plan->ops[i].desc.op == CO_OP_SOFTMAX_CROSS_ENTROPY)
+      told += plan->ops[i].note && strstr(plan->ops[i].note, "MiB of logits");
+  assert_int_equal(told, 1);
+  rig_free(&r);
 }
 
 static const char convolutions[] =
@@ -364,6 +409,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_dropout_behind_a_relu_is_drawn_once),
       cmocka_unit_test(a_short_step_computes_the_same),
       cmocka_unit_test(a_short_step_in_bf16_computes_the_same),
+      cmocka_unit_test(logits_in_tiles_compute_the_same),
+      cmocka_unit_test(logits_in_bf16_stay_whole),
   };
   const struct CMUnitTest on_device[] = {
       cmocka_unit_test(a_dense_step_is_short),
@@ -371,6 +418,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_dropout_behind_a_relu_is_drawn_once),
       cmocka_unit_test(a_short_step_computes_the_same),
       cmocka_unit_test(a_short_step_in_bf16_computes_the_same),
+      cmocka_unit_test(logits_in_tiles_compute_the_same),
+      cmocka_unit_test(logits_in_bf16_stay_whole),
       cmocka_unit_test(gradients_in_bf16_train_the_same),
       cmocka_unit_test(an_operation_is_one_launch),
   };
