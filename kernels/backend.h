@@ -132,7 +132,8 @@ typedef struct co_backend_api {
   // True where BATCH_NORM that pools as well costs less than MAX_POOL2D behind it.
   bool norm_pools;
   // True where BATCH_NORM_INFERENCE is folded into the weights before it for scoring, which rounds in
-  // another way: the reference computes what the graph says.
+  // another way: the reference computes what the graph says. False where a run's timed choices (autotune)
+  // are those of scoring, too: what is folded is a product of its own, which no training has timed.
   bool folds_norms;
   // True where host pointers may be passed to run (CPU, reference).
   bool host_memory;

@@ -497,7 +497,7 @@ static const co_backend_api api = {
     .memory_info = memory_info,
     .relu_masks = true,
     .norm_pools = true,
-    .folds_norms = true,
+    .folds_norms = false,
     .host_memory = false,
 };
 
