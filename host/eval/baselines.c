@@ -166,12 +166,28 @@ static co_status predicts_nothing(co_model *model, const co_estimator_class *ble
   return status;
 }
 
+// What has a weight or a tree for each class, of an output with thousands, takes longer than the network.
+enum { MOST_CLASSES = 1000 };
+static bool is_too_large(const co_model *model, const co_estimator_class *class_) {
+  for (int64_t i = 0; !class_->baseline && i < model->output_count; i++) {
+    const co_output_feature *output = &model->outputs[i];
+    if (output->column->type != CO_COLUMN_CATEGORY || output->width <= MOST_CLASSES) continue;
+    co_log(model->ctx, CO_LOG_INFO, "baselines",
+           "%s is left out: '%s' has %lld classes, more than %d (baselines: [prior, %s] fits it)",
+           class_->name, output->name, (long long)output->width, (int)MOST_CLASSES, class_->name);
+    return true;
+  }
+  return false;
+}
+
 static co_status create_all(co_baselines *out, const co_model *network,
                             const co_baseline_settings *settings) {
   CO_RETURN_IF_FAILED(create_model(out, network));
   for (int64_t i = 0; i < settings->count; i++) {
     const co_estimator_class *class_ = settings->classes[i];
-    if (settings->automatic && class_ != settings->blend && !suits(out->model, class_)) continue;
+    if (settings->automatic && class_ != settings->blend &&
+        (!suits(out->model, class_) || is_too_large(out->model, class_)))
+      continue;
     co_status status = add(out, class_);
     if (status == CO_ERR_DEVICE && settings->automatic) {
       co_log(out->ctx, CO_LOG_INFO, "baselines", "%s is left out: %s", class_->name,

@@ -157,7 +157,8 @@ static const co_field section_fields[] = {
      "{type: linear, …}: what is trained; `cohort help predictors` lists them.", NULL},
     {"baselines", CO_FIELD_NODE, 0, "auto", 0, 0, NULL,
      "What is fitted beside a network and measured with it: auto (of a table, those that can be "
-     "had of prior, logistic or linear, boosted_trees; of texts bag_of_words; of repurchase "
+     "had of prior, logistic or linear, boosted_trees (these of at most 1000 classes); of "
+     "texts bag_of_words; of repurchase "
      "bg_nbd, pareto_nbd; of next items popularity, personal_frequency, weighted_frequency, "
      "markov, item_knn), none, or a list.",
      NULL},

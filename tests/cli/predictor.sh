@@ -221,4 +221,9 @@ expect 0 predict -m boosted_trees --dataset customers.csv -O trees.csv --workers
 expect 0 predict -m boosted_trees --dataset customers.csv -O trees1.csv --workers 1
 cmp trees.csv trees1.csv || fail 'workers change the scores of trees'
 
+# Of a catalogue nothing with a weight for each class is fitted unasked beside a network.
+awk 'BEGIN { print "a,b"; for (i = 0; i < 4400; i++) print i % 17 ",c" i % 1100 }' >many.csv
+expect 0 train --target b --dataset many.csv --run-dir many --set trainer.max_epochs=1
+grep -q "linear is left out: 'b' has 1100 classes, more than 1000" err || fail "a regression of many classes: $(cat err)"
+
 exit $failed
