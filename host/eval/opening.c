@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/device/backend.h"
+#include "host/graph/metric/metric.h"
 
 co_status co_check_batch_size(int64_t rows) {
   if (rows >= 0 && rows <= CO_MAX_BATCH_ROWS) return CO_OK;
@@ -109,11 +110,14 @@ co_status co_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file
 }
 
 int64_t co_bound_rows(const co_model *model, int64_t rows) {
-  int64_t classes = 1;
+  int64_t classes = 0;
   for (int64_t i = 0; i < model->output_count; i++) {
     const co_output_feature *output = &model->outputs[i];
-    if (output->column && output->column->type == CO_COLUMN_CATEGORY) classes += output->width;
+    const bool catalogue = output->column && output->column->type == CO_COLUMN_CATEGORY &&
+                           output->width > CO_METRIC_CLASSES;
+    if (catalogue) classes += output->width;
   }
+  if (!classes) return rows;
   const int64_t most = CO_CLASS_BYTES / (int64_t)sizeof(float) / classes;
   return rows < most ? rows : most > 1 ? most : 1;
 }

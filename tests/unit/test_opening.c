@@ -19,7 +19,8 @@ static int64_t bound(co_column_type type, int64_t width, int64_t rows) {
 static void probabilities_of_classes_bound_rows(void **unused) {
   (void)unused;
   assert_int_equal(bound(CO_COLUMN_CATEGORY, 10, 512), 512);
-  assert_int_equal(bound(CO_COLUMN_CATEGORY, 8388, 4096), 999);
+  assert_int_equal(bound(CO_COLUMN_CATEGORY, 10, 1 << 24), 1 << 24); // no catalogue
+  assert_int_equal(bound(CO_COLUMN_CATEGORY, 8388, 4096), 1000);
   assert_int_equal(bound(CO_COLUMN_CATEGORY, 100000, 512), 83);
   assert_int_equal(bound(CO_COLUMN_CATEGORY, 100000, 8), 8);
   assert_int_equal(bound(CO_COLUMN_CATEGORY, 200000, 256), 41);
