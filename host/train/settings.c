@@ -276,7 +276,8 @@ static co_status check_schedule(const co_schedule_options *schedule, const co_no
                                 co_diagnostics *problems) {
   static const char path[] = "trainer.learning_rate_scheduler";
   const co_decay decay = (co_decay)schedule->decay;
-  const bool steps = decay == CO_DECAY_STEP || decay == CO_DECAY_EXPONENTIAL;
+  const bool steps =
+      decay == CO_DECAY_STEP || decay == CO_DECAY_EXPONENTIAL || decay == CO_DECAY_COSINE_RESTARTS;
   if (decay == CO_DECAY_NONE && schedule->minimum_fraction > 0)
     return co_node_problem(
         problems, co_node_get(node, "minimum_fraction"),
@@ -293,6 +294,14 @@ static co_status check_schedule(const co_schedule_options *schedule, const co_no
     return co_node_problem(problems, co_node_get(node, "decay_steps"),
                            "add decay: step or decay: exponential, or remove it",
                            "%s.decay_steps: this decay has none", path);
+  if (decay != CO_DECAY_POLYNOMIAL && schedule->power != 1)
+    return co_node_problem(problems, co_node_get(node, "power"),
+                           "add decay: polynomial, or remove it", "%s.power: this decay has none",
+                           path);
+  if (decay != CO_DECAY_COSINE_RESTARTS && schedule->restart_factor != 1)
+    return co_node_problem(problems, co_node_get(node, "restart_factor"),
+                           "add decay: cosine_restarts, or remove it",
+                           "%s.restart_factor: this decay has none", path);
   return CO_OK;
 }
 

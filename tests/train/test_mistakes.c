@@ -96,6 +96,16 @@ static void test_schedule(void **state) {
   check_trainer("learning_rate_scheduler: {decay: exponential, decay_steps: 9}", 0, NULL);
   check_trainer("learning_rate_scheduler: {decay: cosine, decay_steps: 9}", CO_ERR_CONFIG,
                 "this decay has none");
+  check_trainer(
+      "learning_rate_scheduler: {decay: cosine_restarts, decay_steps: 9, restart_factor: 2}", 0,
+      NULL);
+  check_trainer("learning_rate_scheduler: {decay: cosine_restarts}", CO_ERR_CONFIG,
+                "decay_steps: is required");
+  check_trainer("learning_rate_scheduler: {decay: polynomial, power: 2}", 0, NULL);
+  check_trainer("learning_rate_scheduler: {decay: cosine, power: 2}", CO_ERR_CONFIG,
+                "power: this decay has none");
+  check_trainer("learning_rate_scheduler: {decay: step, decay_steps: 9, restart_factor: 2}",
+                CO_ERR_CONFIG, "restart_factor: this decay has none");
   check_trainer("learning_rate_scheduler: {decay: one_cycle, warmup_fraction: 0.1}", CO_ERR_CONFIG,
                 "one_cycle has a warm-up and an end of its own");
   check_trainer("learning_rate_scheduler: {decay: plateau, patience: 2, minimum_fraction: 0.01}", 0,

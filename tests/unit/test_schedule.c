@@ -48,6 +48,27 @@ static void test_factors(void **state) {
   is(&cycle, 99, 100, 0.000004);
   is(&cycle, 100, 100, 0.000004);
   is(&cycle, 0, 2, 0.000004 + (1 - 0.000004) * 0.5 * (1 + cos(3.141592653589793 * 0.4 / 1.4)));
+  const co_schedule_options polynomial = {
+      .decay = CO_DECAY_POLYNOMIAL, .minimum_fraction = 0.2, .power = 2};
+  is(&polynomial, 0, 20, 1);
+  is(&polynomial, 5, 20, 0.65);
+  is(&polynomial, 10, 20, 0.4);
+  is(&polynomial, 20, 20, 0.2);
+  // As PyTorch's CosineAnnealingWarmRestarts of T_0 = 3: cycles of 3, 6, 12, …, or of 3 each.
+  co_schedule_options restarts = {.decay = CO_DECAY_COSINE_RESTARTS,
+                                  .minimum_fraction = 0.1,
+                                  .decay_steps = 3,
+                                  .restart_factor = 2};
+  const double twice[] = {1,    0.775, 0.325,          1, 0.939711431703, 0.775,
+                          0.55, 0.325, 0.160288568297, 1};
+  for (int64_t i = 0; i < 10; i++)
+    assert_float_equal(co_schedule_factor(&restarts, i, 100), twice[i], 1e-11);
+  is(&restarts, 21, 100, 1);
+  is(&restarts, 45, 100, 1);
+  is(&restarts, 33, 100, 0.55);
+  restarts.restart_factor = 1;
+  is(&restarts, 5, 100, 0.325);
+  is(&restarts, 6, 100, 1);
   const co_schedule_options plateau = {.decay = CO_DECAY_PLATEAU, .decay_rate = 0.1, .patience = 1};
   is(&plateau, 50, 100, 1); // the training's state has the rest
 }

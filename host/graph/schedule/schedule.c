@@ -3,16 +3,17 @@
 
 #include <math.h>
 
-static const char *const decays[] = {"none",        "linear",    "cosine",  "step",
-                                     "exponential", "one_cycle", "plateau", NULL};
+static const char *const decays[] = {
+    "none",    "linear",     "cosine",          "step", "exponential", "one_cycle",
+    "plateau", "polynomial", "cosine_restarts", NULL};
 
 const co_field co_schedule_fields[] = {
     {"decay", CO_FIELD_ENUM, offsetof(co_schedule_options, decay), "none", 0, 0, decays,
-     "How the learning rate falls: linear, cosine: to its minimum at the end; step, exponential: "
-     "by "
-     "decay_rate in decay_steps, at once or little by little; one_cycle: from 1/25 up in 30 % of "
-     "the "
-     "steps, then to 1/250000; plateau: by decay_rate after `patience`.",
+     "How the learning rate falls: linear, cosine, polynomial: to its minimum at the end; step, "
+     "exponential: by decay_rate in decay_steps, at once or little by little; one_cycle: from 1/25 "
+     "up "
+     "in 30 % of the steps, then to 1/250000; plateau: by decay_rate after `patience`; "
+     "cosine_restarts: to its minimum in decay_steps, then from the top again.",
      NULL},
     {"warmup_fraction", CO_FIELD_DOUBLE, offsetof(co_schedule_options, warmup_fraction), "0.0", 0,
      1, NULL, "Share of all steps in which the rate rises linearly from zero.", NULL},
@@ -21,7 +22,14 @@ const co_field co_schedule_fields[] = {
     {"decay_rate", CO_FIELD_DOUBLE, offsetof(co_schedule_options, decay_rate), "0.1", 1e-9, 1e9,
      NULL, "Of step, exponential and plateau: what the rate is multiplied by.", "gamma"},
     {"decay_steps", CO_FIELD_INT, offsetof(co_schedule_options, decay_steps), "0", 0, 1e15, NULL,
-     "Of step and exponential: the steps in which it is so.", "step_size"},
+     "Of step and exponential: the steps in which it is so; of cosine_restarts those of the first "
+     "cycle.",
+     "step_size"},
+    {"restart_factor", CO_FIELD_DOUBLE, offsetof(co_schedule_options, restart_factor), "1.0", 1,
+     1e3, NULL, "Of cosine_restarts: how many times as long as the one before a cycle is.",
+     "t_mult"},
+    {"power", CO_FIELD_DOUBLE, offsetof(co_schedule_options, power), "1.0", 1e-3, 1e3, NULL,
+     "Of polynomial: of the share of steps that is left; 1 = linear.", NULL},
     {"patience", CO_FIELD_INT, offsetof(co_schedule_options, patience), "5", 1, 1e6, NULL,
      "Of plateau: epochs without a better validation metric.", NULL},
     {.key = NULL}};
@@ -37,6 +45,19 @@ static double one_cycle(double step, double steps) {
   return half_cosine(1, last, step < end ? (step - top) / (end - top) : 1);
 }
 
+// Warm restarts (Loshchilov & Hutter 2017), step by step PyTorch's CosineAnnealingWarmRestarts.
+static double cosine_restarts(const co_schedule_options *options, double step) {
+  const double factor = options->restart_factor;
+  double length = (double)options->decay_steps, cycle = floor(step / length),
+         begin = cycle * length;
+  if (factor > 1) { // begin = length (factor^cycle - 1) / (factor - 1)
+    cycle = floor(log1p(step / length * (factor - 1)) / log(factor) + 1e-9);
+    begin = length * (pow(factor, cycle) - 1) / (factor - 1);
+    length *= pow(factor, cycle);
+  }
+  return half_cosine(1, options->minimum_fraction, fmax(0, step - begin) / length);
+}
+
 double co_schedule_factor(const co_schedule_options *options, int64_t step, int64_t total) {
   if (total <= 0) return 1;
   double warmup = floor(options->warmup_fraction * (double)total);
@@ -50,6 +71,10 @@ double co_schedule_factor(const co_schedule_options *options, int64_t step, int6
     return low + (1 - low) * (1 - done);
   case CO_DECAY_COSINE:
     return half_cosine(1, low, done);
+  case CO_DECAY_POLYNOMIAL:
+    return low + (1 - low) * pow(1 - done, options->power);
+  case CO_DECAY_COSINE_RESTARTS:
+    return cosine_restarts(options, after);
   case CO_DECAY_STEP:
     return fmax(low, pow(options->decay_rate, floor(after / (double)options->decay_steps)));
   case CO_DECAY_EXPONENTIAL:

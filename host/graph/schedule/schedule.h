@@ -19,7 +19,9 @@ typedef enum co_decay {
   CO_DECAY_STEP,
   CO_DECAY_EXPONENTIAL,
   CO_DECAY_ONE_CYCLE,
-  CO_DECAY_PLATEAU
+  CO_DECAY_PLATEAU,
+  CO_DECAY_POLYNOMIAL,
+  CO_DECAY_COSINE_RESTARTS
 } co_decay;
 
 typedef struct co_schedule_options {
@@ -27,8 +29,10 @@ typedef struct co_schedule_options {
   double warmup_fraction;  // of all steps, linear from 0
   double minimum_fraction; // of the base rate, reached at the end; of plateau, the least
   double decay_rate;       // STEP, EXPONENTIAL: factor of decay_steps steps; PLATEAU: each time
-  int64_t decay_steps;
-  int64_t patience; // PLATEAU: epochs
+  int64_t decay_steps;     // COSINE_RESTARTS: of the first cycle
+  double restart_factor; // COSINE_RESTARTS: from each cycle's length to the next one's, at least 1
+  double power;          // POLYNOMIAL, above 0
+  int64_t patience;      // PLATEAU: epochs
 } co_schedule_options;
 
 extern const co_field co_schedule_fields[];
