@@ -123,7 +123,7 @@ co_status cli_cache_file(const char **out, co_arena *arena, const char *name) {
 
 void cli_bound_spinning(char *const *argv) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
-  if (setenv("GOMP_SPINCOUNT", "10000", 1) == 0) execv("/proc/self/exe", argv);
+  if (setenv("GOMP_SPINCOUNT", "4000", 1) == 0) execv("/proc/self/exe", argv);
 }
 
 // ---- equal bits on a GPU -----------------------------------------------------------------------

@@ -30,7 +30,7 @@ void cli_environment_read(cli_environment *out);
 co_status cli_cache_file(const char **out, co_arena *arena, const char *name);
 
 // The default spinning of GNU OpenMP's waiting threads slows a training down tenfold on a machine that
-// others use too. What a shorter spin costs and gives is measured roughly (tests/bench/README.md). The
+// others use too. What a shorter spin costs and gives is measured (tests/bench/README.md). The
 // library reads this variable before main, so the program starts itself once more with it, unless the
 // user says something of it. Does not return then; without /proc the program goes on as it is.
 void cli_bound_spinning(char *const *argv);
