@@ -2,9 +2,9 @@
 // plan_configs same DATASET CONFIG...          the plans of an opened cuda:0 are those planned
 //                                              without it: operations, choices, launches, notes;
 //                                              what may run at the same time shares no memory
-// plan_configs stem                            the weight gradient of ResNet's first convolution at
-//                                              224 x 224, whose engines with tensor cores want more
-//                                              scratch memory than others, gets one; without a device
+// plan_configs first                           first convolutions get engines with tensor cores, without
+//                                              a device, and images padded to 8 channels would not
+//                                              save much of a step
 // plan_configs convolutions DATASET CONFIG...  one line per convolution of the plans without a
 //                                              device: CONFIG, then N C H W, O C KH KW, padding
 //                                              (begin and end of height and width), stride, dilation
@@ -232,40 +232,93 @@ static void print_convolutions(const job *j, const char *config) {
   }
 }
 
-// ---- stem --------------------------------------------------------------------------------------
+// ---- first layers ------------------------------------------------------------------------------
 
-static int check_stem(void) {
+// First convolutions, which read images as they come, and megabytes that operations of a training step
+// write and read in f32 and in bf16 (`cohort plan`).
+typedef struct first_layer {
+  const char *network;
+  int64_t rows, size, channels, filters, kernel, stride; // padded by half a kernel
+  double megabytes[2];
+} first_layer;
+
+static const first_layer first_layers[] = {
+    {"product-cnn", 128, 28, 1, 32, 3, 1, {164.9, 88.4}},
+    {"product-resnet", 128, 28, 1, 16, 3, 1, {987.4, 504.7}},
+    {"photo-resnet", 64, 64, 3, 32, 5, 2, {518.9, 323.6}},
+    {"resnet50 of 32", 32, 224, 3, 64, 7, 2, {22953.4, 11734.5}},
+    {"resnet50", 128, 224, 3, 64, 7, 2, {89180.0, 44867.1}},
+};
+
+enum { PADDED = 8 }; // channels that engines for bf16 read without a copy; those for TF32 want 4
+
+static co_op_desc first_convolution(const first_layer *l, int64_t channels, bool bf16,
+                                    bool backward) {
+  const int64_t pad = l->kernel / 2, results = (l->size + 2 * pad - l->kernel) / l->stride + 1;
+  const co_dtype dtype = bf16 ? CO_BF16 : CO_F32;
+  const co_tensor_desc x = {.dtype = dtype,
+                            .shape = co_shape_make(4, l->rows, l->size, l->size, channels)};
+  const co_tensor_desc y = {.dtype = dtype,
+                            .shape = co_shape_make(4, l->rows, results, results, l->filters)};
+  const co_tensor_desc w = {.dtype = dtype,
+                            .shape = co_shape_make(4, l->kernel, l->kernel, channels, l->filters),
+                            .layout = CO_LAYOUT_ANY};
+  return (co_op_desc){.op = backward ? CO_OP_CONV2D_BACKWARD_WEIGHTS : CO_OP_CONV2D,
+                      .has_in = 3,
+                      .has_out = 1,
+                      .in = {x, backward ? y : w},
+                      .out = {backward ? w : y},
+                      .attr = {.kernel = {l->kernel, l->kernel},
+                               .stride = {l->stride, l->stride},
+                               .dilation = {1, 1},
+                               .pad_begin = {pad, pad},
+                               .pad_end = {pad, pad}}};
+}
+
+// Megabytes that a step moves for the image: it is written once, read by the convolution and by its
+// weight gradient, and what these keep in scratch memory is written and read. Returns false where no
+// cuDNN could be asked.
+static bool ask_first(co_backend *backend, const first_layer *l, int64_t channels, bool bf16,
+                      double *megabytes) {
+  const double image = (double)(l->rows * l->size * l->size * channels * (bf16 ? 2 : 4));
+  double bytes = image;
+  bool asked = true;
+  for (int backward = 0; backward < 2; backward++) {
+    const co_op_desc conv = first_convolution(l, channels, bf16, backward);
+    co_op_choice choice;
+    OK(backend->api->query(backend, &conv, &choice));
+    const co_op_engine *engine = &choice.engine;
+    bytes += image + 2 * (double)choice.workspace;
+    asked = asked && engine->rank > 0;
+    (void)printf("%s, %s, %lld channels, %s: engine %lld, %d of %d, %s, %zu bytes\n", l->network,
+                 bf16 ? "bf16" : "tf32", (long long)channels, backward ? "weights" : "forward",
+                 (long long)engine->index, engine->rank, engine->offered,
+                 engine->tensor_cores ? "tensor cores" : "no tensor cores", choice.workspace);
+    CHECK(!asked || engine->tensor_cores);
+  }
+  *megabytes = bytes / 1e6;
+  return asked;
+}
+
+static int check_first(void) {
   co_context *ctx = NULL;
   co_backend *backend = NULL;
-  co_op_choice choice;
   const co_backend_options options = {.planning = true};
   OK(co_context_create(&ctx, NULL));
   OK(co_backend_open_device(&backend, ctx, "cuda", &options));
   bool asked = true;
-  for (int64_t rows = 32; rows <= 128; rows *= 4) {
-    co_op_desc conv = {.op = CO_OP_CONV2D_BACKWARD_WEIGHTS,
-                       .has_in = 3,
-                       .has_out = 1,
-                       .attr = {.kernel = {7, 7},
-                                .stride = {2, 2},
-                                .dilation = {1, 1},
-                                .pad_begin = {3, 3},
-                                .pad_end = {3, 3}}};
-    conv.in[0] = (co_tensor_desc){
-        .dtype = CO_F32, .shape = co_shape_make(4, rows, INT64_C(224), INT64_C(224), INT64_C(3))};
-    conv.in[1] = (co_tensor_desc){
-        .dtype = CO_F32, .shape = co_shape_make(4, rows, INT64_C(112), INT64_C(112), INT64_C(64))};
-    conv.out[0] = (co_tensor_desc){
-        .dtype = CO_F32,
-        .shape = co_shape_make(4, INT64_C(7), INT64_C(7), INT64_C(3), INT64_C(64))};
-    conv.out[0].layout = CO_LAYOUT_ANY;
-    OK(backend->api->query(backend, &conv, &choice));
-    asked = asked && choice.engine.rank > 0;
-    (void)printf("%lld rows: engine %lld, %d of %d, %s, %zu bytes\n", (long long)rows,
-                 (long long)choice.engine.index, choice.engine.rank, choice.engine.offered,
-                 choice.engine.tensor_cores ? "tensor cores" : "no tensor cores", choice.workspace);
-    CHECK(!asked || choice.engine.tensor_cores);
-  }
+  for (size_t i = 0; i < sizeof first_layers / sizeof *first_layers; i++)
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+      const first_layer *l = &first_layers[i];
+      double plain, padded;
+      asked = ask_first(backend, l, l->channels, bf16, &plain) &&
+              ask_first(backend, l, PADDED, bf16, &padded) && asked;
+      if (!asked) continue;
+      const double saved = 100 * (plain - padded) / l->megabytes[bf16];
+      (void)printf("  %.1f MB for the image, padded %.1f: %.2f %% of a step saved\n", plain, padded,
+                   saved);
+      CHECK(saved < 5); // else the input section should pad (kernels/cuda/README.md)
+    }
   backend->api->free(backend);
   co_context_free(ctx);
   if (asked) return 0;
@@ -274,10 +327,10 @@ static int check_stem(void) {
 }
 
 int main(int argc, char **argv) {
-  if (argc == 2 && strcmp(argv[1], "stem") == 0) return check_stem();
+  if (argc == 2 && strcmp(argv[1], "first") == 0) return check_first();
   bool same = argc > 3 && strcmp(argv[1], "same") == 0;
   if (!same && (argc < 4 || strcmp(argv[1], "convolutions") != 0)) {
-    (void)fprintf(stderr, "usage: plan_configs stem | same|convolutions DATASET CONFIG...\n");
+    (void)fprintf(stderr, "usage: plan_configs first | same|convolutions DATASET CONFIG...\n");
     return 2;
   }
   for (int k = 0; k < 2 * (argc - 3); k++) {
