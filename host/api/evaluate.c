@@ -34,6 +34,12 @@ static void print_metrics(co_text *text, const co_evaluation *evaluation) {
     }
 }
 
+static void print_seen(co_text *text, const co_evaluation *evaluation, bool excluded) {
+  if (evaluation->of_histories && excluded)
+    co_text_printf(text,
+                   "  items of a row's own history are excluded: those of repeats have no value\n");
+}
+
 // One gate: "[OUTPUT.]ID" then >=, <=, > or <, then a number.
 typedef struct gate {
   char metric[256];
@@ -277,6 +283,7 @@ static co_status measure(evaluating *e, evaluated *m, cohort_result *result) {
                  (long long)evaluation->rows, e->all ? "" : " ",
                  e->all ? "" : co_split_name(e->split));
   print_metrics(&result->text, evaluation);
+  print_seen(&result->text, evaluation, e->run.exclude_seen);
   const co_comparison_request comparison = {.predictor = m->predictor,
                                             .evaluation = evaluation,
                                             .dataset = m->dataset,

@@ -100,7 +100,8 @@ co_status co_evaluate_classes(cohort_result *result, const co_evaluation *e) {
   co_json_open(&result->json, '{');
   for (int64_t i = 0; i < e->model->output_count && status == CO_OK; i++) {
     co_measured measured;
-    if (!e->collects[i] || e->scores[i].type != CO_COLUMN_CATEGORY || e->scores[i].catalogue)
+    if (!e->collects[i] || e->scores[i].type != CO_COLUMN_CATEGORY ||
+        e->scores[i].kept != CO_KEPT_SCORES)
       continue;
     status = co_evaluation_measure(&measured, e, i, &e->scores[i]);
     double *counts = status == CO_OK ? count_confusion(ctx, &measured.classes) : NULL;

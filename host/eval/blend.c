@@ -200,8 +200,8 @@ static co_status choose_by_items(choosing *c, co_predictor *network, co_dataset 
   co_status status = chosen && c->row ? CO_OK : CO_ERR_MEMORY;
   int64_t taken = status == CO_OK ? choose_samples(c, samples, count, chosen) : 0;
   for (int k = 0; status == CO_OK && k < WEIGHTS; k++)
-    status =
-        co_scores_create(&c->scores[k], ctx, CO_COLUMN_CATEGORY, output->width, catalogue, taken);
+    status = co_scores_create(&c->scores[k], ctx, CO_COLUMN_CATEGORY, output->width,
+                              catalogue ? CO_KEPT_PLACES : CO_KEPT_SCORES, taken);
   own.sink = try_weights;
   own.user = c;
   if (status == CO_OK) status = network->class_->run(network, dataset, chosen, taken, &own);
@@ -233,7 +233,8 @@ static co_status choose(const co_scores *own, const co_scores *other, double *we
   const char *metric = own->type == CO_COLUMN_NUMBER ? "mae" : "log_loss";
   co_scores mixed = {.ctx = NULL};
   best b = {co_metric_find(metric, own->type), NAN, 0};
-  co_status status = co_scores_create(&mixed, own->ctx, own->type, own->width, false, own->count);
+  co_status status =
+      co_scores_create(&mixed, own->ctx, own->type, own->width, CO_KEPT_SCORES, own->count);
   mixed.point = own->point;
   for (int64_t i = 0; status == CO_OK && i < own->count; i++)
     co_scores_copy(&mixed, own, i);

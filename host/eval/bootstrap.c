@@ -121,7 +121,9 @@ co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
   if (a->rows != b->rows || a->units != b->units || a->type != b->type)
     return co_fail(CO_ERR_INTERNAL, "scores of other rows cannot be paired");
   CO_RETURN_IF_FAILED(run(out, a, b, metrics, count, options));
-  for (int64_t k = 0; k < count; k++)
+  for (int64_t k = 0; k < count; k++) {
+    if (metrics[k]->unpaired) out[k] = (co_paired){.interval = {NAN, NAN}, .p = NAN};
     out[k].value = co_measured_value(a, metrics[k]) - co_measured_value(b, metrics[k]);
+  }
   return CO_OK;
 }

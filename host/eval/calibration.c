@@ -69,7 +69,7 @@ static double loss_at(const co_scores *s, int64_t every, double inverse) {
 // section search over its logarithm.
 double co_fit_temperature(const co_scores *s) {
   const double golden = 0.61803398874989485, limit = 2.995732273553991; // ln 20
-  if (s->catalogue) return 1;                                           // whose scores are not kept
+  if (s->kept != CO_KEPT_SCORES) return 1;                              // whose scores are not kept
   int64_t every = s->count * s->width / MOST_PROBABILITIES + 1;
   double low = -limit, high = limit;
   double a = high - golden * (high - low), b = low + golden * (high - low);

@@ -44,6 +44,7 @@ co_status co_evaluation_create(co_evaluation *e, const co_model *model) {
   size_t outputs = (size_t)model->output_count, scored = outputs * (size_t)metric_classes();
   memset(e, 0, sizeof *e);
   e->model = model;
+  e->of_histories = co_history_is_there(model);
   e->sums = co_alloc_zero(ctx, (size_t)network->metric_doubles + 1, sizeof(double));
   e->weight_sum = co_alloc_zero(ctx, (size_t)network->loss_count + 1, sizeof(double));
   e->scored = co_alloc_zero(ctx, scored + 1, sizeof(double));
@@ -90,6 +91,8 @@ typedef struct evaluating {
   const co_scoring_options *options; // the caller's
   co_collator *collator;             // of targets and weights
   int64_t *units;                    // by sample, of events; NULL = each sample is one
+  co_history history;                // of items, where there is one
+  co_seen seen;
   float *target, *weight;
   co_dataset *dataset;
   uint8_t *pixels;      // of one image given back, as it was
@@ -110,10 +113,20 @@ static int64_t middle_quantile(const co_output_feature *output) {
 co_status co_evaluation_make_room(co_evaluation *e, int64_t i, int64_t rows) {
   const co_output_feature *output = &e->model->outputs[i];
   co_scores_free(&e->scores[i]);
-  CO_RETURN_IF_FAILED(co_scores_create(&e->scores[i], e->model->ctx, output->column->type,
-                                       output->width, is_catalogue(output), rows));
+  CO_RETURN_IF_FAILED(
+      co_scores_create(&e->scores[i], e->model->ctx, output->column->type, output->width,
+                       is_catalogue(output) ? CO_KEPT_LISTS : CO_KEPT_SCORES, rows));
   e->scores[i].point = middle_quantile(output);
   return CO_OK;
+}
+
+// A model of events' items has one output.
+static co_status open_history(evaluating *e, co_scores *scores, co_dataset *dataset) {
+  scores->exclude_seen = e->options->exclude_seen;
+  if (!e->out->of_histories) return CO_OK;
+  CO_RETURN_IF_FAILED(co_history_open(&e->history, e->model, dataset));
+  scores->seen = &e->seen;
+  return co_seen_open(&e->seen, e->model->ctx, &e->history);
 }
 
 static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) {
@@ -124,8 +137,9 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     if (!e->out->collects[i]) continue;
     if (output->column->type != CO_COLUMN_CATEGORY && output->width > most) most = output->width;
     CO_RETURN_IF_FAILED(co_evaluation_make_room(e->out, i, count));
-    if (is_catalogue(output) && !e->units)
-      CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
+    if (!is_catalogue(output)) continue;
+    if (!e->units) CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
+    CO_RETURN_IF_FAILED(open_history(e, &e->out->scores[i], dataset));
   }
   e->target = co_alloc(ctx, ROWS_AT_ONCE * (size_t)most * sizeof(float));
   e->weight = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
@@ -141,6 +155,9 @@ static void close_scores(evaluating *e) {
   co_free(ctx, e->target);
   co_free(ctx, e->weight);
   co_free(ctx, e->units);
+  co_seen_close(&e->seen, ctx);
+  for (int64_t i = 0; e->out->scores && i < e->model->output_count; i++)
+    e->out->scores[i].seen = NULL;
   co_collator_free(e->collator);
 }
 
@@ -233,7 +250,7 @@ bool co_evaluation_has(const co_evaluation *e, int64_t output, const co_metric_c
   const co_output_feature *feature = &e->model->outputs[output];
   return feature->column && co_metric_is_scored(metric, feature->column->type) &&
          (!metric->needs_profit || profit_of(e, output)) &&
-         feature->width >= metric->needs_classes &&
+         feature->width >= metric->needs_classes && (!metric->needs_history || e->of_histories) &&
          (is_catalogue(feature) ? !metric->needs_scores : !metric->needs_catalogue);
 }
 

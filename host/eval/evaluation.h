@@ -18,6 +18,7 @@ typedef struct co_evaluation {
   double *scored;          // per output and metric of co_metric_list; NaN where it does not apply
   co_interval *intervals;  // the same; NULL before co_evaluation_bootstrap
   bool *collects;          // per output: scores of all rows, for metrics over them
+  bool of_histories;       // items are chosen by rows that have histories of such
   bool looks;              // at images that are given back (quality)
   bool keeps;              // … after co_evaluate, too
   const co_profit *profit; // of all binary outputs; NULL = as the model says

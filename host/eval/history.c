@@ -109,6 +109,32 @@ int64_t co_history_last_step(const co_history *h, int64_t sample) {
   return event < first ? first : event;
 }
 
+co_status co_seen_open(co_seen *out, co_context *ctx, const co_history *h) {
+  *out = (co_seen){.history = h,
+                  .begin = -1,
+                  .mark = co_alloc_zero(ctx, (size_t)h->classes + 1, sizeof *out->mark)};
+  return out->mark ? CO_OK : CO_ERR_MEMORY;
+}
+
+void co_seen_close(co_seen *seen, co_context *ctx) {
+  co_free(ctx, seen->mark);
+  *seen = (co_seen){.history = NULL};
+}
+
+void co_seen_take(co_seen *seen, int64_t sample) {
+  const co_history *h = seen->history;
+  if (seen->begin == h->begin[sample] && seen->end == h->end[sample]) return;
+  seen->begin = h->begin[sample];
+  seen->end = h->end[sample];
+  seen->number++;
+  for (int64_t event = seen->begin; event < seen->end; event++)
+    if (h->item[event] >= 0) seen->mark[h->item[event]] = seen->number;
+}
+
+bool co_seen_has(const co_seen *seen, int64_t item) {
+  return seen->mark[item] == seen->number;
+}
+
 co_status co_history_longest(int64_t **begin, int64_t **end, co_context *ctx, const co_history *h,
                              const int64_t *samples, int64_t count) {
   *begin = co_alloc_zero(ctx, (size_t)h->entities + 1, sizeof **begin);

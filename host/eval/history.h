@@ -30,6 +30,18 @@ co_status co_history_check_times(const co_history *history);
 bool co_history_same_step(const co_history *history, int64_t a, int64_t b);
 // Where the last step of a sample's history begins: the events at the time of its last one.
 int64_t co_history_last_step(const co_history *history, int64_t sample);
+
+// Which items a sample's history has, one sample after the other.
+typedef struct co_seen {
+  const co_history *history;
+  int64_t *mark; // per item: the number of the history that has it
+  int64_t begin, end, number;
+} co_seen;
+co_status co_seen_open(co_seen *out, co_context *ctx, const co_history *history);
+void co_seen_close(co_seen *seen, co_context *ctx); // legal on a zeroed struct
+void co_seen_take(co_seen *seen, int64_t sample);   // whose history is asked about
+bool co_seen_has(const co_seen *seen, int64_t item);
+
 // For each entity the last event that one of the samples sees (its end; 0 = none of them is its own);
 // *begin the first. To be freed, both, on failure too.
 co_status co_history_longest(int64_t **begin, int64_t **end, co_context *ctx,

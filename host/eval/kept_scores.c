@@ -9,7 +9,7 @@
 
 #define KIND "scores"
 #define FORMAT "cohort-kept-scores"
-enum { VERSION = 1, QUALITIES = 4 };
+enum { VERSION = 2, QUALITIES = 4 };
 
 typedef struct kept {
   const co_model *model;
@@ -42,7 +42,9 @@ static co_status write_output(kept *k, int64_t output, const co_scores *s) {
   CO_RETURN_IF_FAILED(write_array(k, path_of(k, output, "weight"), CO_F64, rows, s->weight));
   CO_RETURN_IF_FAILED(write_array(k, path_of(k, output, "score"), CO_F32,
                                   co_shape_make(2, s->count, co_scores_kept(s)), s->score));
-  return s->catalogue ? write_array(k, path_of(k, output, "unit"), CO_I64, rows, s->unit) : CO_OK;
+  return s->kept != CO_KEPT_SCORES
+             ? write_array(k, path_of(k, output, "unit"), CO_I64, rows, s->unit)
+             : CO_OK;
 }
 
 static co_status write_quality(kept *k, int64_t output, const co_image_quality *q) {
@@ -133,9 +135,9 @@ static co_status read_output(kept *k, co_evaluation *e, int64_t output) {
   CO_RETURN_IF_FAILED(read_array(k, path_of(k, output, "weight"), CO_F64, rows, s->weight));
   CO_RETURN_IF_FAILED(read_array(k, path_of(k, output, "score"), CO_F32,
                                  co_shape_make(2, count, co_scores_kept(s)), s->score));
-  if (s->catalogue)
+  if (s->kept != CO_KEPT_SCORES)
     CO_RETURN_IF_FAILED(read_array(k, path_of(k, output, "unit"), CO_I64, rows, s->unit));
-  for (int64_t i = 0; !s->catalogue && i < count; i++)
+  for (int64_t i = 0; s->kept == CO_KEPT_SCORES && i < count; i++)
     s->unit[i] = i;
   return is_sound(s) ? CO_OK : damaged(k);
 }

@@ -3,7 +3,7 @@
 // anything again. HDF5 with a checksum over all (core/h5.h, kind "scores"); no clock, path or host in it:
 // equal runs give equal bytes. The root's attributes:
 //
-//     format               "cohort-kept-scores", version 1
+//     format               "cohort-kept-scores", version 2
 //     split                "validation"
 //     dataset_fingerprint  of the dataset and its splits, whose rows are numbered
 //     weights_sha256       of the model: that of model.h5; of selected.h5, where there is one
@@ -15,8 +15,9 @@
 //         target           f64, value or number of the class
 //         weight           f64
 //         score            f32 (rows, width): prediction, or probability of each class; of more than 100
-//                          classes, and of next items, (rows, 3): the probability and the place of the true
-//                          one, and which is the likeliest
+//                          classes, and of next items, (rows, 15): the probability and the place of the true
+//                          one, which is the likeliest, whether the row's history has the true one, what share
+//                          of the list it has, and the list of the 10 likeliest (-1 = no more)
 //         unit             i64, there: rows of one number belong together
 //     /scores/OUTPUT/quality  of images given back: weight, and sums of squared and absolute errors and SSIM
 //

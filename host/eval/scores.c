@@ -5,16 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBABILITY, RANK, BEST, KEPT }; // of a catalogue
+// Of a catalogue.
+enum {
+  PROBABILITY,
+  RANK,
+  BEST,
+  PLACES,
+  SEEN = PLACES,
+  LISTED_SEEN,
+  LISTED,
+  LISTS = LISTED + CO_LISTED
+};
 
 int64_t co_scores_kept(const co_scores *s) {
-  return s->catalogue ? KEPT : s->width;
+  return s->kept == CO_KEPT_SCORES ? s->width : s->kept == CO_KEPT_PLACES ? PLACES : LISTS;
 }
 
 co_status co_scores_create(co_scores *s, co_context *ctx, co_column_type type, int64_t width,
-                           bool catalogue, int64_t rows) {
-  *s = (co_scores){
-      .ctx = ctx, .type = type, .width = width, .catalogue = catalogue, .capacity = rows};
+                           co_kept kept, int64_t rows) {
+  *s = (co_scores){.ctx = ctx, .type = type, .width = width, .kept = kept, .capacity = rows};
   s->score = co_alloc(ctx, (size_t)(rows * co_scores_kept(s) + 1) * sizeof *s->score);
   s->target = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->target);
   s->weight = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->weight);
@@ -35,7 +44,7 @@ void co_scores_free(co_scores *s) {
 
 // The true class has the last place of those of equal score: an order that says nothing is worth
 // nothing.
-static void keep_place(const co_scores *s, const float *score, int32_t target, float out[KEPT]) {
+static void keep_place(const co_scores *s, const float *score, int32_t target, float *out) {
   int64_t rank = 0, best = 0;
   for (int64_t k = 0; k < s->width; k++) {
     rank += score[k] >= score[target];
@@ -46,6 +55,35 @@ static void keep_place(const co_scores *s, const float *score, int32_t target, f
   out[BEST] = (float)best;
 }
 
+// Of equal scores the item that comes first is before the others, as where they are predicted.
+static int list_best(const co_scores *s, const float *score, int32_t listed[CO_LISTED]) {
+  int count = 0;
+  for (int32_t k = 0; k < s->width; k++) {
+    if (count == CO_LISTED && !(score[k] > score[listed[CO_LISTED - 1]])) continue;
+    if (s->exclude_seen && s->seen && co_seen_has(s->seen, k)) continue;
+    int at = count < CO_LISTED ? count++ : CO_LISTED - 1;
+    for (; at && score[k] > score[listed[at - 1]]; at--)
+      listed[at] = listed[at - 1];
+    listed[at] = k;
+  }
+  return count;
+}
+
+// Items are numbers below 2^24, which floats are exact for.
+static void keep_list(const co_scores *s, int64_t sample, const float *score, int32_t target,
+                      float *out) {
+  int32_t listed[CO_LISTED];
+  if (s->seen) co_seen_take(s->seen, sample);
+  const int count = list_best(s, score, listed);
+  int seen = 0;
+  for (int k = 0; k < CO_LISTED; k++) {
+    out[LISTED + k] = k < count ? (float)listed[k] : -1;
+    seen += k < count && s->seen && co_seen_has(s->seen, listed[k]);
+  }
+  out[SEEN] = s->seen && co_seen_has(s->seen, target);
+  out[LISTED_SEEN] = count ? (float)seen / (float)count : 0;
+}
+
 void co_scores_add(co_scores *s, const int64_t *samples, const int64_t *units, const float *score,
                    const void *target, const float *weight, int64_t rows) {
   for (int64_t i = 0; i < rows && s->count < s->capacity; i++) {
@@ -54,10 +92,12 @@ void co_scores_add(co_scores *s, const int64_t *samples, const int64_t *units, c
     float *to = s->score + s->count * co_scores_kept(s);
     s->target[s->count] = s->type == CO_COLUMN_CATEGORY ? (double)((const int32_t *)target)[i]
                                                         : (double)((const float *)target)[i];
-    if (s->catalogue)
+    if (s->kept != CO_KEPT_SCORES)
       keep_place(s, from, (int32_t)s->target[s->count], to);
     else
       memcpy(to, from, (size_t)s->width * sizeof *to);
+    if (s->kept == CO_KEPT_LISTS)
+      keep_list(s, samples ? samples[i] : 0, from, (int32_t)s->target[s->count], to);
     if (samples) s->sample[s->count] = samples[i];
     s->unit[s->count] = samples && units ? units[samples[i]] : s->count;
     s->weight[s->count++] = (double)weight[i];
@@ -181,23 +221,89 @@ static co_status order_classes(co_measured *m, const co_scores *s, ranked *rows)
 }
 
 // Numbers the units of a catalogue from 0: those of one stand together.
-static co_status prepare_catalogue(co_measured *m, const co_scores *s, int32_t *best,
-                                   double *log_true) {
-  int32_t *rank = take(m, m->rows, sizeof *rank);
+static co_status number_units(co_measured *m, const co_scores *s) {
   int64_t *unit = take(m, m->rows, sizeof *unit);
-  if (!rank || !unit) return CO_ERR_MEMORY;
+  m->unit_first = take(m, m->rows, sizeof *m->unit_first);
+  if (!unit || !m->unit_first) return CO_ERR_MEMORY;
   m->units = 0;
   for (int64_t i = 0; i < m->rows; i++) {
-    const float *row = s->score + i * KEPT;
+    if (i == 0 || s->unit[i] != s->unit[i - 1]) m->unit_first[m->units++] = i;
+    unit[i] = m->units - 1;
+  }
+  m->unit_first[m->units] = m->rows;
+  m->unit = unit;
+  m->unit_weight = take(m, m->units, sizeof *m->unit_weight);
+  return m->unit_weight ? CO_OK : CO_ERR_MEMORY;
+}
+
+static bool is_counted(co_item_part part, bool seen) {
+  return part == CO_ITEMS_ALL || (part == CO_ITEMS_REPEAT) == seen;
+}
+
+// Of unit `u` the true items of a part, whose places go into `rank`.
+static co_true_items true_items(const co_measured *m, const co_scores *s, int64_t u,
+                                co_item_part part, int32_t *rank) {
+  const int64_t first = m->unit_first[u], end = m->unit_first[u + 1];
+  const bool lists = s->kept == CO_KEPT_LISTS;
+  co_true_items items = {.rank = rank, .all = end - first};
+  if (lists) items.listed_repeats = (double)s->score[first * LISTS + LISTED_SEEN];
+  for (int64_t i = first; i < end; i++) {
+    const bool seen = lists && s->score[i * LISTS + SEEN] > 0;
+    items.repeats += seen;
+    if (is_counted(part, seen)) rank[items.count++] = m->classes.rank[i];
+  }
+  return items;
+}
+
+// What a unit is worth to a metric does not depend on how often it is drawn.
+static co_status measure_units(co_measured *m, const co_scores *s) {
+  int64_t metrics = 0;
+  for (int64_t k = 0; co_metric_list()[k]; k++)
+    metrics += co_metric_list()[k]->unit_score != NULL;
+  double *value = m->unit_value = take(m, metrics * m->units, sizeof *value);
+  int32_t *rank = take(m, m->rows, sizeof *rank);
+  if (!value || !rank) return CO_ERR_MEMORY;
+  for (int64_t k = 0; co_metric_list()[k]; k++) {
+    const co_metric_class *metric = co_metric_list()[k];
+    const bool none = (metric->needs_history && s->kept != CO_KEPT_LISTS) ||
+                      (metric->part == CO_ITEMS_REPEAT && s->exclude_seen);
+    for (int64_t u = 0; metric->unit_score && u < m->units; u++) {
+      const co_true_items items = true_items(m, s, u, metric->part, rank);
+      *value++ = none || !items.count ? NAN : metric->unit_score(&items);
+    }
+  }
+  return CO_OK;
+}
+
+static co_status take_lists(co_measured *m, const co_scores *s) {
+  int32_t *listed = take(m, m->units * CO_LISTED, sizeof *listed);
+  if (!listed) return CO_ERR_MEMORY;
+  for (int64_t u = 0; u < m->units; u++)
+    for (int k = 0; k < CO_LISTED; k++) {
+      const float item = s->score[m->unit_first[u] * LISTS + LISTED + k];
+      listed[u * CO_LISTED + k] = item >= 0 && item < (float)s->width ? (int32_t)item : -1;
+    }
+  m->classes.listed = listed;
+  return CO_OK;
+}
+
+static co_status prepare_catalogue(co_measured *m, const co_scores *s, int32_t *best,
+                                   double *log_true) {
+  const int64_t width = co_scores_kept(s);
+  int32_t *rank = take(m, m->rows, sizeof *rank);
+  if (!rank) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < m->rows; i++) {
+    const float *row = s->score + i * width;
     rank[i] = (int32_t)row[RANK];
     best[i] = (int32_t)row[BEST];
     log_true[i] = safe_log((double)row[PROBABILITY]);
-    if (i == 0 || s->unit[i] != s->unit[i - 1]) m->units++;
-    unit[i] = m->units - 1;
   }
   m->classes.rank = rank;
-  m->classes.unit = m->unit = unit;
-  return CO_OK;
+  CO_RETURN_IF_FAILED(number_units(m, s));
+  m->classes.units = m->units;
+  m->classes.unit_weight = m->unit_weight;
+  if (s->kept == CO_KEPT_LISTS) CO_RETURN_IF_FAILED(take_lists(m, s));
+  return measure_units(m, s);
 }
 
 static co_status prepare_classes(co_measured *m, const co_scores *s, ranked *rows) {
@@ -207,7 +313,7 @@ static co_status prepare_classes(co_measured *m, const co_scores *s, ranked *row
   if (!target || !best || !log_true || !m->classes.room) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < m->rows; i++) {
     target[i] = (int32_t)s->target[i];
-    if (s->catalogue) continue;
+    if (s->kept != CO_KEPT_SCORES) continue;
     const float *score = s->score + i * s->width;
     for (int32_t k = 1; k < s->width; k++)
       if (score[k] > score[best[i]]) best[i] = k;
@@ -215,12 +321,13 @@ static co_status prepare_classes(co_measured *m, const co_scores *s, ranked *row
   }
   m->classes.count = m->rows;
   m->classes.classes = s->width;
-  m->classes.score = s->catalogue ? NULL : s->score;
+  m->classes.score = s->kept == CO_KEPT_SCORES ? s->score : NULL;
   m->classes.target = target;
   m->classes.best = best;
   m->classes.log_true = log_true;
   m->classes.weight = m->drawn;
-  return s->catalogue ? prepare_catalogue(m, s, best, log_true) : order_classes(m, s, rows);
+  return s->kept == CO_KEPT_SCORES ? order_classes(m, s, rows)
+                                   : prepare_catalogue(m, s, best, log_true);
 }
 
 co_status co_measured_create(co_measured *m, const co_scores *s, const co_decision_rule *rule) {
@@ -274,10 +381,27 @@ void co_measured_draw(co_measured *m, const uint32_t *times) {
   if (m->type == CO_COLUMN_BINARY) draw_binary(m, times);
   for (int64_t i = 0; m->type != CO_COLUMN_BINARY && i < m->rows; i++)
     m->drawn[i] = times ? (double)times[m->unit ? m->unit[i] : i] * m->weight[i] : m->weight[i];
+  for (int64_t u = 0; m->unit && u < m->units; u++)
+    m->unit_weight[u] = m->drawn[m->unit_first[u]];
+}
+
+// Over the units that have one.
+static double mean_of_units(const co_measured *m, const co_metric_class *metric) {
+  const double *value = m->unit_value;
+  double sum = 0, weight = 0;
+  for (int64_t k = 0; co_metric_list()[k] != metric; k++)
+    if (co_metric_list()[k]->unit_score) value += m->units;
+  for (int64_t u = 0; u < m->units; u++) {
+    if (isnan(value[u])) continue;
+    sum += m->unit_weight[u] * value[u];
+    weight += m->unit_weight[u];
+  }
+  return sum / weight;
 }
 
 double co_measured_value(const co_measured *m, const co_metric_class *metric) {
   if (!m->finite || !m->rows || (metric->needs_catalogue && !m->unit)) return NAN;
+  if (metric->unit_score) return mean_of_units(m, metric);
   switch (m->type) {
   case CO_COLUMN_BINARY:
     return metric->binary_score(&m->binary);

@@ -3,11 +3,17 @@
 #ifndef COHORT_HOST_EVAL_SCORES_H
 #define COHORT_HOST_EVAL_SCORES_H
 
+#include "host/eval/history.h"
 #include "host/graph/metric/metric.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+// What is kept of a row: all its scores; of a catalogue, where they would take too much memory (metric.h),
+// the true class's probability and place and the likeliest class; or those, whether the row's history has
+// the true class, the share of the list that it has, and the list.
+typedef enum co_kept { CO_KEPT_SCORES, CO_KEPT_PLACES, CO_KEPT_LISTS } co_kept;
 
 // Of one output, in the order that rows were added in.
 typedef struct co_scores {
@@ -15,18 +21,21 @@ typedef struct co_scores {
   co_column_type type; // of the target: binary, number or category
   int64_t width;       // numbers a row
   int64_t point;       // which of them is the prediction of a number
-  bool catalogue;      // of a row are kept: probability and place of the true class, the likeliest
+  co_kept kept;
   int64_t count, capacity;
-  float *score;   // (count, width), or (count, 3)
+  float *score;   // (count, co_scores_kept)
   double *target; // value, or number of the class
   double *weight;
   int64_t *sample;
   int64_t *unit; // of a catalogue: rows of one number belong together
+  // Of lists: what the samples to be added had before; borrowed, NULL = they have no histories. Where
+  // that is not to be recommended, repeats have no places.
+  co_seen *seen;
+  bool exclude_seen;
 } co_scores;
 
-// `catalogue`: of a category, whose rows would take too much memory (metric.h).
 co_status co_scores_create(co_scores *scores, co_context *ctx, co_column_type type, int64_t width,
-                           bool catalogue, int64_t rows);
+                           co_kept kept, int64_t rows);
 void co_scores_free(co_scores *scores);          // legal on a zeroed struct
 int64_t co_scores_kept(const co_scores *scores); // numbers a row in `score`
 // Adds row i of others of the same kind.
@@ -52,6 +61,10 @@ typedef struct co_measured {
   int64_t units; // what is drawn: rows, but of a catalogue
   const int64_t *unit;
   bool finite; // else no metric has a value
+  // Of a catalogue, for each unit_score of the list of metrics: its value of each unit, NaN = none.
+  double *unit_value;  // (metrics, units)
+  double *unit_weight; // of one row: as often as drawn
+  int64_t *unit_first; // row
   co_binary_scores binary;
   co_number_scores number;
   co_class_scores classes;
@@ -62,7 +75,7 @@ typedef struct co_measured {
   int32_t *group;
   double *share[2];
   double *grouped[2]; // sums per group
-  void *memory[12];
+  void *memory[16];
   int memory_count;
 } co_measured;
 

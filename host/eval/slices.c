@@ -104,8 +104,8 @@ static char *name_group(const grouping *g, int64_t k) {
 // The scores of the rows in group `k`: they stand in the order of the samples, some left out.
 static co_status take_scores(co_scores *out, const co_scores *from, const grouping *g, int64_t k,
                              const int64_t *samples, int64_t rows) {
-  CO_RETURN_IF_FAILED(
-      co_scores_create(out, from->ctx, from->type, from->width, from->catalogue, rows));
+  CO_RETURN_IF_FAILED(co_scores_create(out, from->ctx, from->type, from->width, from->kept, rows));
+  out->exclude_seen = from->exclude_seen;
   for (int64_t i = 0, at = 0; i < from->count; i++, at++) {
     while (samples[at] != from->sample[i])
       at++;

@@ -20,7 +20,8 @@ static void test_temperature_of_a_binary(void **state) {
   (void)state;
   co_scores scores;
   srand48(1);
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, false, ROWS), CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, CO_KEPT_SCORES, ROWS),
+                   CO_OK);
   for (int i = 0; i < ROWS; i++) {
     double logit = 4 * drand48() - 2;
     float score = (float)(1 / (1 + exp(-3 * logit))), one = 1;
@@ -42,7 +43,8 @@ static void test_temperature_of_classes(void **state) {
   (void)state;
   co_scores scores;
   srand48(2);
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_CATEGORY, 3, false, ROWS), CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_CATEGORY, 3, CO_KEPT_SCORES, ROWS),
+                   CO_OK);
   for (int i = 0; i < ROWS; i++) {
     double p[3], half[3], sum = 0, flat = 0, at = drand48();
     for (int k = 0; k < 3; k++) {
@@ -68,7 +70,7 @@ static void test_temperature_of_classes(void **state) {
 static void test_temperature_at_the_ends(void **state) {
   (void)state;
   co_scores scores;
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, false, 2), CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, CO_KEPT_SCORES, 2), CO_OK);
   assert_true(co_fit_temperature(&scores) == 1);
   const float score[] = {.6f, .4f}, target[] = {1, 0}, ones[] = {1, 1};
   co_scores_add(&scores, NULL, NULL, score, target, ones, 2);
@@ -85,7 +87,7 @@ static void test_cutoffs(void **state) {
   co_scores scores;
   co_measured m;
   co_profit profit = {10, -4, -1, 2};
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, false, 10), CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, CO_KEPT_SCORES, 10), CO_OK);
   co_scores_add(&scores, NULL, NULL, score, target, ones, 10);
   assert_int_equal(co_measured_create(&m, &scores, &(co_decision_rule){.5, &profit}), CO_OK);
   // Four rows, three of them positive, of four.
@@ -110,7 +112,7 @@ static void test_deciles(void **state) {
   co_scores scores;
   co_measured m;
   co_decile d[CO_DECILES];
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, false, 10), CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_BINARY, 1, CO_KEPT_SCORES, 10), CO_OK);
   co_scores_add(&scores, NULL, NULL, score, target, ones, 10);
   assert_int_equal(co_measured_create(&m, &scores, NULL), CO_OK);
   co_deciles(d, &m.binary);

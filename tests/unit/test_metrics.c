@@ -62,9 +62,9 @@ static void check_case(const co_node *c, const co_decision_rule *rule, bool back
                                                       : CO_COLUMN_CATEGORY;
   co_scores scores;
   co_measured measured;
-  assert_int_equal(
-      co_scores_create(&scores, ctx, kind, co_node_get(c, "score")->count / rows, false, rows),
-      CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, kind, co_node_get(c, "score")->count / rows,
+                                    CO_KEPT_SCORES, rows),
+                   CO_OK);
   add_rows(&scores, c, backwards);
   assert_int_equal(co_measured_create(&measured, &scores, rule), CO_OK);
   int64_t known = 0;
@@ -117,7 +117,7 @@ static void test_scikit_learn(void **state) {
 
 static void open_binary(co_scores *scores, const float *score, const float *target,
                         const float *weight, int64_t rows) {
-  assert_int_equal(co_scores_create(scores, ctx, CO_COLUMN_BINARY, 1, false, rows), CO_OK);
+  assert_int_equal(co_scores_create(scores, ctx, CO_COLUMN_BINARY, 1, CO_KEPT_SCORES, rows), CO_OK);
   co_scores_add(scores, NULL, NULL, score, target, weight, rows);
 }
 
@@ -301,7 +301,8 @@ static void test_catalogue(void **state) {
     score[i] = score[ITEMS + i] = i == 0 ? .5f : i == 1 ? .4f : i == 2 ? .3f : .2f;
     score[2 * ITEMS + i] = .1f;
   }
-  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_CATEGORY, ITEMS, true, 3), CO_OK);
+  assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_CATEGORY, ITEMS, CO_KEPT_LISTS, 3),
+                   CO_OK);
   co_scores_add(&scores, samples, units, score, target, ones, 3);
   assert_int_equal(co_measured_create(&measured, &scores, NULL), CO_OK);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -321,6 +322,73 @@ static void test_catalogue(void **state) {
   co_scores_free(&scores);
 }
 
+// Of 24 items the first customer had 1 and 3 and takes 1 (place 2), 2 (place 3) and 20 (place 21), the second
+// had nothing and takes 5 (place 6), the third had 4, 23 and what is no item, and takes 23 (place 1).
+static void test_repeats(void **state) {
+  (void)state;
+  enum { ITEMS = 24, ROWS_HERE = 5 };
+  float score[ROWS_HERE * ITEMS];
+  const int64_t samples[] = {0, 1, 2, 3, 4}, units[] = {0, 0, 0, 1, 2};
+  const int64_t begin[] = {0, 0, 0, 3, 3}, end[] = {3, 3, 3, 3, 6};
+  const int32_t target[] = {1, 2, 20, 5, 23}, item[] = {1, 3, 1, 4, 23, -1};
+  const co_history history = {.classes = ITEMS, .item = item, .begin = begin, .end = end};
+  const double first = 1 / log2(3), second = 1 / log2(4), sixth = 1 / log2(7);
+  const struct {
+    const char *metric;
+    double want, excluded; // where what was had is not recommended
+  } cases[] = {
+      {"hit_rate@10", 1, 1},
+      {"repeat_share", (1 / 3.0 + 0 + 1) / 3, (1 / 3.0 + 0 + 1) / 3},
+      {"repetition_ratio@10", (.2 + 0 + .2) / 3, 0},
+      {"repeat_hit_rate@10", 1, NAN},
+      {"repeat_ndcg@10", (first + 1) / 2, NAN},
+      {"repeat_mrr", (.5 + 1) / 2, NAN},
+      {"explore_hit_rate@10", 1, 1},
+      {"explore_recall@10", (.5 + 1) / 2, (.5 + 1) / 2},
+      {"explore_ndcg@10", (second / (1 + first) + sixth) / 2, (second / (1 + first) + sixth) / 2},
+      {"explore_mrr", (1 / 3.0 + 1 / 6.0) / 2, (1 / 3.0 + 1 / 6.0) / 2},
+      {"explore_map@10", (1 / 3.0 / 2 + 1 / 6.0) / 2, (1 / 3.0 / 2 + 1 / 6.0) / 2},
+      {"coverage@10", 11 / 24.0, 12 / 24.0}};
+  for (int i = 0; i < ROWS_HERE; i++)
+    for (int k = 0; k < ITEMS; k++)
+      score[i * ITEMS + k] = i == 4 && k == 23 ? .5f : .1f - .001f * (float)k;
+  for (int excluded = 0; excluded < 2; excluded++) {
+    co_scores scores;
+    co_measured measured;
+    co_seen seen;
+    co_paired paired[2];
+    assert_int_equal(co_seen_open(&seen, ctx, &history), CO_OK);
+    assert_int_equal(
+        co_scores_create(&scores, ctx, CO_COLUMN_CATEGORY, ITEMS, CO_KEPT_LISTS, ROWS_HERE), CO_OK);
+    scores.seen = &seen;
+    scores.exclude_seen = excluded;
+    co_scores_add(&scores, samples, units, score, target, ones, ROWS_HERE);
+    assert_int_equal(co_measured_create(&measured, &scores, NULL), CO_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+      const double got =
+          co_measured_value(&measured, co_metric_find(cases[i].metric, CO_COLUMN_CATEGORY));
+      const double want = excluded ? cases[i].excluded : cases[i].want;
+      if (isnan(want) ? !isnan(got) : !(fabs(got - want) < 1e-6))
+        fail_msg("%s: %.9g, not %.9g", cases[i].metric, got, want);
+    }
+    // Who takes no repeat counts for none; what the draws of a list tell is no interval.
+    const co_metric_class *compared[] = {co_metric_find("coverage@10", CO_COLUMN_CATEGORY),
+                                         co_metric_find("explore_mrr", CO_COLUMN_CATEGORY)};
+    assert_int_equal(
+        co_bootstrap_paired(paired, &measured, &measured, compared, 2, &(co_bootstrap_options){0}),
+        CO_OK);
+    assert_true(paired[0].value == 0 && isnan(paired[0].interval.low) && isnan(paired[0].p));
+    assert_true(paired[1].interval.low == 0 && paired[1].interval.high == 0);
+    co_measured_draw(&measured, (const uint32_t[]){0, 3, 0});
+    assert_true(
+        isnan(co_measured_value(&measured, co_metric_find("repeat_mrr", CO_COLUMN_CATEGORY))));
+    assert_true(co_measured_value(&measured, compared[0]) == 10 / 24.0);
+    co_measured_free(&measured);
+    co_scores_free(&scores);
+    co_seen_close(&seen, ctx);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scikit_learn),
@@ -332,6 +400,7 @@ int main(void) {
       cmocka_unit_test(test_paired),
       cmocka_unit_test(test_no_interval),
       cmocka_unit_test(test_catalogue),
+      cmocka_unit_test(test_repeats),
   };
   if (co_context_create(&ctx, NULL) != CO_OK) return 1;
   int failed = cmocka_run_group_tests(tests, NULL, NULL);

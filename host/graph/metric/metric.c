@@ -18,7 +18,7 @@ const co_metric_class *const *co_metric_list(void) {
 }
 
 bool co_metric_is_scored(const co_metric_class *metric, co_column_type type) {
-  return (type == CO_COLUMN_CATEGORY && metric->class_score) ||
+  return (type == CO_COLUMN_CATEGORY && (metric->class_score || metric->unit_score)) ||
          (type == CO_COLUMN_NUMBER && metric->number_score) ||
          (type == CO_COLUMN_BINARY && metric->binary_score);
 }

@@ -50,11 +50,26 @@ typedef struct co_class_scores {
   const int64_t *order; // (classes, count): the rows' numbers by falling score; NULL = too many
   double *room;         // for 3 * classes
   // Of a catalogue, whose `score` is NULL: the true class's place among all, from 1, equal ones
-  // before it; and to which unit a row belongs: those of one stand together, each with one of
-  // several true classes for the same prediction.
+  // before it. Rows of one unit stand together, each with one of several true classes for the same
+  // prediction.
   const int32_t *rank;
-  const int64_t *unit;
+  int64_t units;
+  const double *unit_weight;
+  const int32_t *listed; // (units, CO_LISTED): the classes that score highest; NULL = not kept
 } co_class_scores;
+enum { CO_LISTED = 10 };
+
+// Of a unit of a catalogue the true items that a metric counts.
+typedef struct co_true_items {
+  int64_t count;
+  const int32_t *rank; // 1 = the first of the catalogue
+  // Of the whole unit, whichever items are counted: its true items, those of them that the row's own
+  // history has, and how much of the list is of that.
+  int64_t all, repeats;
+  double listed_repeats;
+} co_true_items;
+// Which of them: all, those that the row's own history has, or the others.
+typedef enum co_item_part { CO_ITEMS_ALL, CO_ITEMS_REPEAT, CO_ITEMS_EXPLORE } co_item_part;
 
 // Of one class against the others; 0 where there is nothing to divide by.
 typedef struct co_class_rates {
@@ -88,12 +103,17 @@ typedef struct co_metric_class {
   double (*binary_score)(const co_binary_scores *scores);
   double (*number_score)(const co_number_scores *scores);
   double (*class_score)(const co_class_scores *scores);
+  double (*unit_score)(
+      const co_true_items *items); // of a catalogue: the mean over units with such items
+  co_item_part part;
   bool higher_is_better;
-  // The size of deviations, to which drawing rows anew adds: its draws lie above it, and make no
-  // interval of it (differences of two, which both have that, have one).
+  // Drawing rows anew moves it to one side, up the size of deviations, down what different rows cover:
+  // its draws make no interval of it (differences of two, which both have that, have one).
   bool deviation;
-  bool needs_profit;     // is there only where costs are known
-  bool needs_catalogue;  // … where classes are items of a catalogue (co_metric_is_catalogue)
+  bool unpaired;        // … nor of differences: as of coverage, and of what is no better or worse
+  bool needs_profit;    // is there only where costs are known
+  bool needs_catalogue; // … where classes are items of a catalogue (co_metric_is_catalogue)
+  bool needs_history;   // … whose rows have histories of such items
   int64_t needs_classes; // … where there are at least as many
   bool needs_scores;     // … where they are not: the scores of all classes are not kept then
 } co_metric_class;
