@@ -17,7 +17,8 @@ typedef struct value_source {
   int64_t field;          // of columns
   co_expression *formula; // of expressions
   co_dictionary words;    // of categories
-  bool fixed;             // the words are given
+  int64_t known;          // of the words, the first so many are given
+  bool fixed;             // … and no others are taken
 } value_source;
 
 typedef struct co_event_reader {
@@ -74,7 +75,8 @@ static co_status open_value(event_reader *r, const co_event_value *v, value_sour
   CO_RETURN_IF_FAILED(need_column(r, v->source, &out->field));
   if (v->kind == CO_EVENT_NUMBER) return CO_OK;
   CO_RETURN_IF_FAILED(co_dictionary_create(&out->words, r->ctx));
-  out->fixed = v->categories != NULL;
+  out->fixed = v->categories != NULL && !v->open;
+  out->known = v->category_count;
   for (int64_t i = 0; i < v->category_count; i++)
     CO_RETURN_IF_FAILED(
         co_dictionary_add(&out->words, v->categories[i], strlen(v->categories[i]), 0, NULL));
@@ -126,7 +128,7 @@ static co_status take_word(co_dictionary *words, bool fixed, const co_cell *cell
 static co_status read_category(value_source *s, const co_cell *cell, int64_t *unseen, double *out) {
   int64_t place;
   CO_RETURN_IF_FAILED(take_word(&s->words, s->fixed, cell, &place));
-  *unseen += place < 0;
+  *unseen += place < 0 || (s->known && place >= s->known);
   *out = (double)place;
   return CO_OK;
 }
@@ -269,6 +271,26 @@ static co_status count_events(event_reader *r) {
   return CO_OK;
 }
 
+// Those that were given keep their codes.
+static co_status sort_others(event_reader *r, value_source *s, const char *const **texts) {
+  co_dictionary *words = &s->words;
+  const int64_t others = words->count - s->known;
+  const char **sorted = co_arena_alloc(r->arena, (size_t)words->count + 1, sizeof *sorted);
+  co_word **order = co_alloc(r->ctx, ((size_t)others + 1) * sizeof *order);
+  const bool made = sorted && order;
+  for (int64_t i = 0; made && i < others; i++)
+    order[i] = &words->words[s->known + i];
+  if (made) qsort(order, (size_t)others, sizeof *order, by_bytes);
+  for (int64_t i = 0; made && i < words->count; i++) {
+    co_word *word = i < s->known ? &words->words[i] : order[i - s->known];
+    word->code = (int32_t)i;
+    sorted[i] = word->text;
+  }
+  co_free(r->ctx, order);
+  *texts = sorted;
+  return made ? CO_OK : CO_ERR_MEMORY;
+}
+
 static co_status sort_categories(event_reader *r) {
   for (int64_t i = 0; i < r->o.value_count; i++) {
     const co_event_value *v = &r->o.values[i];
@@ -276,7 +298,10 @@ static co_status sort_categories(event_reader *r) {
     if (v->kind != CO_EVENT_CATEGORY) continue;
     r->log->category_count[i] = s->words.count;
     r->log->categories[i] = v->categories;
-    if (!s->fixed) CO_RETURN_IF_FAILED(co_dictionary_sort(&s->words, &r->log->categories[i]));
+    if (v->open)
+      CO_RETURN_IF_FAILED(sort_others(r, s, &r->log->categories[i]));
+    else if (!s->fixed)
+      CO_RETURN_IF_FAILED(co_dictionary_sort(&s->words, &r->log->categories[i]));
   }
   return CO_OK;
 }

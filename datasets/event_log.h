@@ -30,6 +30,7 @@ typedef struct co_event_value {
   // Of categories: the only texts there are; others are -1, counted as unseen. NULL = what occurs.
   const char *const *categories;
   int64_t category_count;
+  bool open; // … or, counted as unseen too, have the codes that follow, in the order of their bytes
 } co_event_value;
 
 typedef struct co_event_log_options {

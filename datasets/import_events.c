@@ -201,15 +201,18 @@ static co_status choose_values(co_events_import *m) {
     if (m->values[i].kind != CO_EVENT_CATEGORY || !column || i == m->basket) continue;
     m->values[i].categories = column->categories;
     m->values[i].category_count = column->category_count;
+    m->values[i].open = i == m->item && o->newcomers;
   }
   return CO_OK;
 }
 
 static co_status read_items(co_events_import *m) {
   if (!m->items.ctx) return CO_OK;
+  m->items.known = m->values[m->item].open ? m->known_items : 0;
   CO_RETURN_IF_FAILED(
       co_items_read(&m->items, m->log.categories[m->item], m->log.category_count[m->item]));
   m->result->unlisted = m->items.unlisted;
+  m->result->newcomers = m->items.newcomers;
   return CO_OK;
 }
 
@@ -243,7 +246,10 @@ static co_status read_log(co_events_import *m) {
   r->lines = m->log.lines;
   r->events = m->log.events;
   r->entities = m->log.entities;
-  r->items = m->item >= 0 ? m->log.category_count[m->item] : 0;
+  if (m->item >= 0) {
+    r->items = m->log.category_count[m->item];
+    m->known_items = m->values[m->item].open ? m->values[m->item].category_count : r->items;
+  }
   r->unseen = m->item >= 0 ? m->log.unseen[m->item] : 0;
   r->no_entity = m->log.no_entity;
   r->no_time = m->log.no_time;
@@ -307,7 +313,7 @@ static co_status open_columns(co_events_import *m) {
     column.dtype = category ? CO_I32 : CO_F32;
     if (category) {
       column.categories = m->log.categories[i];
-      column.category_count = m->log.category_count[i];
+      column.category_count = i == m->item ? m->known_items : m->log.category_count[i];
     }
     CO_RETURN_IF_FAILED(open_column(m, i, &column));
   }
@@ -342,6 +348,12 @@ static void write_of_item(const co_events_import *m, const co_filled_event_colum
     ((float *)(void *)c->block)[m->block_rows] = code < 0 ? NAN : ((const float *)values)[code];
 }
 
+// The items of a model are its own.
+static int32_t code_of(const co_events_import *m, int64_t value, const co_event *event) {
+  const int32_t code = (int32_t)event->value[value];
+  return value == m->item && code >= m->known_items ? -1 : code;
+}
+
 static co_status write_event(co_events_import *m, const co_event *event, const co_event *before) {
   for (int64_t i = 0; i < m->column_count; i++) {
     co_filled_event_column *c = &m->columns[i];
@@ -354,7 +366,7 @@ static co_status write_event(co_events_import *m, const co_event *event, const c
     else if (c->value < -2)
       write_of_item(m, c, event);
     else if (c->column.dtype == CO_I32)
-      ((int32_t *)block)[m->block_rows] = (int32_t)event->value[c->value];
+      ((int32_t *)block)[m->block_rows] = code_of(m, c->value, event);
     else
       ((float *)block)[m->block_rows] = (float)event->value[c->value];
   }

@@ -71,6 +71,7 @@ typedef struct co_import_events_options {
   const co_recipe *joined;
   co_rows_options item_rows;
   const char *items_path, *items_shown;
+  bool newcomers; // of scoring: it may tell of items that the schema has not
   const char *const *population;
   int64_t population_count;
   // Of CO_SAMPLE_ROWS: the rows' entities, by their place in the population, and times. What is added to
@@ -90,6 +91,7 @@ typedef struct co_import_events_result {
   int64_t lines, events, entities, items;
   int64_t no_entity, no_time, no_value, excluded, unseen, unknown_targets;
   int64_t unlisted;  // items that the table of items lacks
+  int64_t newcomers; // items that the schema lacks and the table has
   int64_t positives; // of labels
   size_t spilled;
   bool up_to_date;

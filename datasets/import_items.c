@@ -344,6 +344,7 @@ static co_status count_unlisted(const reading *r, const char *const *names, int6
   co_items *items = r->items;
   const char *first = NULL;
   for (int64_t i = 0; i < count; i++) {
+    items->newcomers += r->row[i] && items->known && i >= items->known;
     if (r->row[i]) continue;
     if (!first) first = names[i];
     items->unlisted++;

@@ -33,7 +33,9 @@ typedef struct co_items {
   co_encoded_column picture;                   // its shape has rank 0 where items have none
   const char *picture_name, *description_name; // columns of the table; NULL = there is none
   const char **pictures, **descriptions; // by the item's code: a file's name, a text; "" = missing
-  int64_t unlisted;                      // items that the table lacks
+  int64_t known;     // of scoring: items of the model, which come first; 0 = all
+  int64_t newcomers; // others that the table has
+  int64_t unlisted;  // items that the table lacks
 } co_items;
 
 // Finds out the columns of the table that o->joined names; *recipe gets them. CO_ERR_DATA as of

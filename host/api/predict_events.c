@@ -213,6 +213,7 @@ static co_status find_items(co_event_scoring *s, co_event_reading *r,
   if (!name) return CO_OK;
   options->items_path = options->items_shown = source_of(&s->options, name);
   if (options->items_path) {
+    options->newcomers = true;
     CO_RETURN_IF_FAILED(co_events_item_rows(&options->item_rows, &options->rows, r->recipe.item,
                                             r->recipe.items_key, s->arena));
     if (co_rows_is_database(options->items_path)) options->item_rows.table = name;
@@ -322,9 +323,15 @@ void co_event_scoring_report(const co_event_scoring *s, co_json *json, co_text *
   co_json_int(json, result->events);
   co_json_key(json, "unseen_items");
   co_json_int(json, result->unseen);
-  if (result->unseen && strcmp(s->options.output, "-") != 0)
-    co_text_printf(text, "%lld of %lld events are of items unknown to the model\n",
-                   (long long)result->unseen, (long long)result->events);
+  co_json_key(json, "new_items");
+  co_json_int(json, result->newcomers);
+  if (!result->unseen || strcmp(s->options.output, "-") == 0) return;
+  co_text_printf(text, "%lld of %lld events are of items unknown to the model",
+                 (long long)result->unseen, (long long)result->events);
+  if (result->newcomers)
+    co_text_printf(text, "; the table of items tells of %lld of these items",
+                   (long long)result->newcomers);
+  co_text_printf(text, "\n");
 }
 
 void co_event_scoring_end(co_event_scoring *s) {
