@@ -37,7 +37,8 @@ typedef struct co_events_import {
   co_items items;
   co_event_value values[CO_EVENT_MAX_VALUES];
   int64_t value_count, basket, item, amount; // of the values; -1 = there is none
-  int64_t known_items;                       // items whose codes are stored: others are missing
+  int64_t known_items;                       // of the model; others are missing, or
+  int32_t *new_code; // … have these codes by theirs less that; NULL = missing
   co_event_log log;
   co_dataset_writer *writer;
   co_filled_event_column columns[CO_EVENT_MAX_VALUES + 2];

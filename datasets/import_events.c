@@ -69,6 +69,9 @@ co_status co_event_recipe_print(co_text *out, const co_event_recipe *r) {
   if (r->item_column_count) co_text_printf(out, "  item_columns:\n");
   for (int64_t i = 0; i < r->item_column_count; i++)
     print_text(out, "  -", r->item_columns[i]);
+  print_text(out, "items_picture", r->items_picture);
+  print_text(out, "items_fit", r->items_fit);
+  print_text(out, "items_text", r->items_text);
   co_text_printf(out, "  rfm: %s\n", r->rfm ? "true" : "false");
   return out->status;
 }
@@ -213,7 +216,9 @@ static co_status read_items(co_events_import *m) {
       co_items_read(&m->items, m->log.categories[m->item], m->log.category_count[m->item]));
   m->result->unlisted = m->items.unlisted;
   m->result->newcomers = m->items.newcomers;
-  return CO_OK;
+  if (!m->options->members) return CO_OK;
+  return co_items_new_classes(&m->result->new_items, &m->new_code, &m->items,
+                              m->log.category_count[m->item]);
 }
 
 // Of an import all columns of a table of items are found out, of a scoring those that it needs are known.
@@ -304,6 +309,20 @@ static co_status open_column(co_events_import *m, int64_t value, const co_column
   return co_dataset_writer_open_column(m->writer, TABLE, &c->column, m->log.events, &c->id);
 }
 
+// Those of a model, and its new ones.
+static co_status list_items(const co_events_import *m, co_column *column) {
+  const int64_t count = column->category_count;
+  column->category_count = m->known_items;
+  if (!m->new_code) return CO_OK;
+  const char **names = co_arena_alloc(m->arena, (size_t)count + 1, sizeof *names);
+  if (!names) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count; i++)
+    if (i < m->known_items || m->new_code[i - m->known_items] >= 0)
+      names[i < m->known_items ? i : column->category_count++] = column->categories[i];
+  column->categories = names;
+  return CO_OK;
+}
+
 static co_status open_columns(co_events_import *m) {
   for (int64_t i = 0; i < m->value_count; i++) {
     if (i == m->basket) continue; // tells purchases apart, no more
@@ -313,7 +332,8 @@ static co_status open_columns(co_events_import *m) {
     column.dtype = category ? CO_I32 : CO_F32;
     if (category) {
       column.categories = m->log.categories[i];
-      column.category_count = i == m->item ? m->known_items : m->log.category_count[i];
+      column.category_count = m->log.category_count[i];
+      if (i == m->item) CO_RETURN_IF_FAILED(list_items(m, &column));
     }
     CO_RETURN_IF_FAILED(open_column(m, i, &column));
   }
@@ -348,10 +368,10 @@ static void write_of_item(const co_events_import *m, const co_filled_event_colum
     ((float *)(void *)c->block)[m->block_rows] = code < 0 ? NAN : ((const float *)values)[code];
 }
 
-// The items of a model are its own.
 static int32_t code_of(const co_events_import *m, int64_t value, const co_event *event) {
   const int32_t code = (int32_t)event->value[value];
-  return value == m->item && code >= m->known_items ? -1 : code;
+  if (value != m->item || code < m->known_items) return code;
+  return m->new_code ? m->new_code[code - m->known_items] : -1;
 }
 
 static co_status write_event(co_events_import *m, const co_event *event, const co_event *before) {

@@ -29,6 +29,8 @@ typedef struct co_event_recipe {
   const char *items, *items_key;
   const char *const *item_columns;
   int64_t item_column_count;
+  // Its columns with what items look like and say, and how pictures are made; NULL = there is none.
+  const char *items_picture, *items_fit, *items_text;
   bool rfm; // samples have recency, frequency, monetary and tenure
 } co_event_recipe;
 
@@ -72,6 +74,7 @@ typedef struct co_import_events_options {
   co_rows_options item_rows;
   const char *items_path, *items_shown;
   bool newcomers; // of scoring: it may tell of items that the schema has not
+  bool members;   // … and of what they look like and say, which makes them classes of their own
   const char *const *population;
   int64_t population_count;
   // Of CO_SAMPLE_ROWS: the rows' entities, by their place in the population, and times. What is added to
@@ -90,9 +93,10 @@ typedef struct co_import_events_result {
   int64_t rows[3]; // samples per split
   int64_t lines, events, entities, items;
   int64_t no_entity, no_time, no_value, excluded, unseen, unknown_targets;
-  int64_t unlisted;  // items that the table of items lacks
-  int64_t newcomers; // items that the schema lacks and the table has
-  int64_t positives; // of labels
+  int64_t unlisted;         // items that the table of items lacks
+  int64_t newcomers;        // items that the schema lacks and the table has
+  co_new_classes new_items; // … as classes, where members are asked for
+  int64_t positives;        // of labels
   size_t spilled;
   bool up_to_date;
   char source[65]; // SHA-256 of the files as they were read

@@ -123,6 +123,9 @@ static co_status name_columns(const co_items *items, co_event_recipe *recipe) {
   recipe->items_key = items->key;
   recipe->item_columns = names;
   recipe->item_column_count = items->column_count;
+  recipe->items_picture = items->picture_name;
+  recipe->items_text = items->description_name;
+  if (items->picture_name) recipe->items_fit = co_image_fit_name(items->picture.images.recipe.fit);
   return CO_OK;
 }
 
@@ -184,6 +187,27 @@ static co_status list_words(co_items *items, co_item_column *c, const co_column 
   return CO_OK;
 }
 
+// What items look like and say, as the model has it of its own.
+static co_status begin_members(co_items *items, const co_import_events_options *o) {
+  const co_event_recipe *r = &o->recipe;
+  const co_column *item = co_schema_find(o->schema, "item");
+  if (!o->members || !item) return CO_OK;
+  if (item->described) items->description_name = r->items_text;
+  if (!item->picture.rank || !r->items_picture) return CO_OK;
+  co_image_recipe image = {.height = item->picture.dim[0],
+                           .width = item->picture.dim[1],
+                           .channels = (int)item->picture.dim[2]};
+  if (r->items_fit && !co_image_fit_parse(&image.fit, r->items_fit))
+    return co_fail(CO_ERR_MODEL, "its recipe of events has no fit of images '%.40s'", r->items_fit);
+  items->picture_name = r->items_picture;
+  items->picture.column.shape = item->picture;
+  items->picture.images = (co_image_cells){.column = r->items_picture,
+                                           .table = o->items_path,
+                                           .recipe = image,
+                                           .stop = items->scan.stop};
+  return CO_OK;
+}
+
 co_status co_items_begin(co_items *items, co_context *ctx, co_arena *arena,
                          const co_import_events_options *o, const co_scan_options *scan) {
   const co_event_recipe *r = &o->recipe;
@@ -205,7 +229,7 @@ co_status co_items_begin(co_items *items, co_context *ctx, co_arena *arena,
     if (category)
       CO_RETURN_IF_FAILED(list_words(items, &items->columns[items->column_count - 1], known));
   }
-  return CO_OK;
+  return begin_members(items, o);
 }
 
 void co_items_free(co_items *items) {
@@ -275,6 +299,7 @@ static co_status take_row(reading *r, const co_scan_block *block, const co_row_p
     return co_scan_wrong(r->scan, place, r->key, "'%.100s' stands in row %" PRId64 " already",
                          word->text, r->row[code]);
   r->row[code] = place->row;
+  items->listed[code] = true;
   for (int64_t k = 0; k < items->column_count; k++) {
     co_item_column *c = &items->columns[k];
     cell = cell_at(block, part, i, r->field[k]);
@@ -306,7 +331,9 @@ static co_status make_room(reading *r, const char *const *names, int64_t count) 
   r->field = co_arena_alloc(items->arena, (size_t)items->column_count + 1, sizeof *r->field);
   items->pictures = co_arena_alloc(items->arena, room, sizeof *items->pictures);
   items->descriptions = co_arena_alloc(items->arena, room, sizeof *items->descriptions);
-  if (!r->row || !r->field || !items->pictures || !items->descriptions) return CO_ERR_MEMORY;
+  items->listed = co_arena_alloc(items->arena, room, sizeof *items->listed);
+  if (!r->row || !r->field || !items->pictures || !items->descriptions || !items->listed)
+    return CO_ERR_MEMORY;
   for (int64_t i = 0; i < count; i++)
     items->pictures[i] = items->descriptions[i] = "";
   for (int64_t k = 0; k < items->column_count; k++) {
@@ -442,4 +469,32 @@ co_status co_items_write(co_items *items, co_dataset_writer *writer, const char 
     CO_RETURN_IF_FAILED(
         co_dataset_writer_descriptions(writer, table, column, items->descriptions, count));
   return items->column_count ? carry(items, writer, names, count) : CO_OK;
+}
+
+// ---- new items ---------------------------------------------------------------------------------
+
+co_status co_items_new_classes(co_new_classes *out, int32_t **code, co_items *items,
+                               int64_t count) {
+  const co_image_cells *cells = &items->picture.images;
+  const size_t room = (size_t)(count - items->known) + 1;
+  const char **pictures = co_arena_alloc(items->arena, room, sizeof *pictures);
+  const char **texts = co_arena_alloc(items->arena, room, sizeof *texts);
+  int32_t *codes = *code = co_arena_alloc(items->arena, room, sizeof *codes);
+  int64_t found = 0;
+  *out = (co_new_classes){.column = NULL};
+  if (!pictures || !texts || !codes) return CO_ERR_MEMORY;
+  for (int64_t i = items->known; i < count; i++) {
+    codes[i - items->known] = items->listed[i] ? (int32_t)(items->known + found) : -1;
+    if (!items->listed[i]) continue;
+    pictures[found] = items->pictures[i];
+    texts[found++] = items->descriptions[i];
+  }
+  if (!found) return CO_OK;
+  *out = (co_new_classes){.column = "item", .count = found};
+  if (items->description_name) out->descriptions = texts;
+  if (!items->picture_name) return CO_OK;
+  uint8_t *pixels =
+      co_arena_alloc(items->arena, (size_t)found, (size_t)co_image_recipe_bytes(&cells->recipe));
+  out->pictures = pixels;
+  return pixels ? co_image_cells_decode(cells, items->ctx, pictures, found, pixels) : CO_ERR_MEMORY;
 }

@@ -33,6 +33,7 @@ typedef struct co_items {
   co_encoded_column picture;                   // its shape has rank 0 where items have none
   const char *picture_name, *description_name; // columns of the table; NULL = there is none
   const char **pictures, **descriptions; // by the item's code: a file's name, a text; "" = missing
+  bool *listed;                          // by the item's code: whether the table has it
   int64_t known;     // of scoring: items of the model, which come first; 0 = all
   int64_t newcomers; // others that the table has
   int64_t unlisted;  // items that the table lacks
@@ -55,6 +56,9 @@ co_status co_items_read(co_items *items, const char *const *names, int64_t count
 // them, for models to take along.
 co_status co_items_write(co_items *items, co_dataset_writer *writer, const char *table,
                          const char *column, const char *const *names, int64_t count);
+// Of a scoring: the items that the model lacks and the table has, in the arena. *code, by the item's code less
+// `known`, is the class of each; -1 = the table lacks it.
+co_status co_items_new_classes(co_new_classes *out, int32_t **code, co_items *items, int64_t count);
 void co_items_free(co_items *items); // legal on a zeroed struct
 
 #ifdef __cplusplus

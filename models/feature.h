@@ -87,6 +87,9 @@ typedef struct co_input_class {
   // Fills fitted arrays with what the dataset says of its column's classes. NULL = it is not looked at.
   co_status (*take_classes)(co_context *ctx, co_input_feature *feature,
                             const co_class_members *members);
+  // The same of the column's new classes, into the last rows, once what is learned is there. NULL = they are
+  // unknown.
+  void (*take_new_classes)(co_input_feature *feature, const co_class_members *members);
   const co_fit_class *(*choose_fit)(const co_input_feature *feature); // by options; NULL = `fit`
   // Whether rows may be left out of training for a scalar's value, and, once it is fitted on all of
   // them, which. NULL = never.

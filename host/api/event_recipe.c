@@ -8,7 +8,7 @@ typedef struct recipe_options {
   const char *file, *entity, *time, *item, *basket, *amount, *where;
   int64_t session_gap;
   const co_node *columns, *item_columns;
-  const char *items, *items_key;
+  const char *items, *items_key, *items_picture, *items_fit, *items_text;
   bool rfm;
 } recipe_options;
 
@@ -37,6 +37,12 @@ static const co_field recipe_fields[] = {
      "Its key.", NULL},
     {"item_columns", CO_FIELD_NODE, offsetof(recipe_options, item_columns), "null", 0, 0, NULL,
      "Its columns that events have: [COL:category, COL:number].", NULL},
+    {"items_picture", CO_FIELD_STRING, offsetof(recipe_options, items_picture), "null", 0, 0, NULL,
+     "Its column of image files.", NULL},
+    {"items_fit", CO_FIELD_STRING, offsetof(recipe_options, items_fit), "null", 0, 0, NULL,
+     "How images of other sizes are fitted: crop, pad or stretch.", NULL},
+    {"items_text", CO_FIELD_STRING, offsetof(recipe_options, items_text), "null", 0, 0, NULL,
+     "Its column of texts.", NULL},
     {"rfm", CO_FIELD_BOOL, offsetof(recipe_options, rfm), "true", 0, 0, NULL,
      "Whether samples have recency, frequency, monetary value and tenure.", NULL},
     {.key = NULL}};
@@ -84,6 +90,9 @@ co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const c
                            .where = o.where,
                            .items = o.items,
                            .items_key = o.items_key,
+                           .items_picture = o.items_picture,
+                           .items_fit = o.items_fit,
+                           .items_text = o.items_text,
                            .rfm = o.rfm};
   *file = o.file;
   CO_RETURN_IF_FAILED(list_columns(&out->columns, &out->column_count, o.columns, arena, problems));

@@ -45,6 +45,7 @@ typedef struct co_event_scoring {
   cohort_predict_options options;
   int64_t as_of;
   co_table_files log;
+  bool members; // models are not open yet: they may be told what new items look like and say
   const char *const *population; // as of co_import_events_options
   int64_t population_count;
   co_event_reading *readings;
@@ -52,7 +53,8 @@ typedef struct co_event_scoring {
 } co_event_scoring;
 // Sets list->datasets, of which models that read the log in the same way share one.
 co_status co_event_scoring_begin(co_event_scoring *scoring, cohort_context *context,
-                                 const cohort_predict_options *options, co_model_list *list);
+                                 const cohort_predict_options *options, bool members,
+                                 co_model_list *list);
 void co_event_scoring_report(const co_event_scoring *scoring, co_json *json, co_text *text);
 void co_event_scoring_end(co_event_scoring *scoring);
 

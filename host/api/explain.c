@@ -163,7 +163,7 @@ static co_status open_rows(co_explaining *e) {
   co_model_list list = {.paths = &path, .count = 1};
   if (o->split && o->dataset && co_table_is_raw(o->dataset, &o->source))
     return co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a raw table has none");
-  CO_RETURN_IF_FAILED(co_event_scoring_begin(&e->events, e->context, &rows, &list));
+  CO_RETURN_IF_FAILED(co_event_scoring_begin(&e->events, e->context, &rows, false, &list));
   CO_RETURN_IF_FAILED(co_image_scoring_begin(&e->images, e->context, &e->events.options));
   CO_RETURN_IF_FAILED(co_table_scoring_begin(&e->table, e->context, &e->images.options, &list));
   return e->table.arena ? CO_OK : co_require(e->table.options.dataset, "explain", "a dataset");

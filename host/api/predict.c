@@ -229,8 +229,11 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   co_status status = choose_taker(&request);
   if (status == CO_OK) status = open_output(&s, &request, &list);
   if (status == CO_OK) request.model = list.paths[0];
-  if (status == CO_OK) status = co_scoring_open_models(&s, &list);
-  if (status == CO_OK) status = co_event_scoring_begin(&events, context, &request, &list);
+  // A table of items may have some that the models are told when they are opened.
+  const bool members = request.source_count > 1;
+  if (status == CO_OK && !members) status = co_scoring_open_models(&s, &list);
+  if (status == CO_OK) status = co_event_scoring_begin(&events, context, &request, members, &list);
+  if (status == CO_OK && members) status = co_scoring_open_models(&s, &list);
   if (status == CO_OK) status = co_image_scoring_begin(&images, context, &events.options);
   if (status == CO_OK) status = co_table_scoring_begin(&table, context, &images.options, &list);
   s.options = &table.options; // which name what rows of others have become

@@ -161,9 +161,25 @@ static const char *source_of(const cohort_predict_options *o, const char *name) 
   return NULL;
 }
 
+static bool has_input(const co_model_file *file, const char *type) {
+  const co_node *inputs = co_node_get(file->config, "input_features");
+  for (int64_t i = 0; inputs && i < inputs->count; i++) {
+    const co_node *node = co_node_get(inputs->items[i], "type");
+    if (node && node->kind == CO_NODE_SCALAR && strcmp(node->text, type) == 0) return true;
+  }
+  return false;
+}
+
+// Whether it knows items by what they look like or say, and no output chooses from them.
+static bool has_members(const co_event_reading *r) {
+  return ((r->recipe.items_picture && has_input(&r->file, "event_image")) ||
+          (r->recipe.items_text && has_input(&r->file, "event_text"))) &&
+         !co_schema_find(&r->file.schema, "next_item");
+}
+
 // The table of items that a model reads; NULL = none.
 static const char *items_of(const co_event_reading *r) {
-  return co_items_needed(&r->recipe, &r->file.schema) ? r->recipe.items : NULL;
+  return co_items_needed(&r->recipe, &r->file.schema) || has_members(r) ? r->recipe.items : NULL;
 }
 
 // A source that is neither the log nor a model's table of items; NULL = there is none.
@@ -214,11 +230,13 @@ static co_status find_items(co_event_scoring *s, co_event_reading *r,
   options->items_path = options->items_shown = source_of(&s->options, name);
   if (options->items_path) {
     options->newcomers = true;
+    options->members = s->members && has_members(r);
     CO_RETURN_IF_FAILED(co_events_item_rows(&options->item_rows, &options->rows, r->recipe.item,
                                             r->recipe.items_key, s->arena));
     if (co_rows_is_database(options->items_path)) options->item_rows.table = name;
     return CO_OK;
   }
+  if (!co_items_needed(&r->recipe, &r->file.schema)) return CO_OK;
   for (int64_t i = 0; i < r->file.carried_count; i++)
     if (strcmp(r->file.carried[i].name, name) == 0) text = r->file.carried[i].text;
   if (!text) {
@@ -267,14 +285,17 @@ static co_status write_events(co_event_scoring *s, co_event_reading *r) {
 // Of a log that grows meanwhile the datasets would be of other rows.
 static co_status list_datasets(co_event_scoring *s, co_model_list *list) {
   const char **paths = co_arena_alloc(s->arena, (size_t)s->count, sizeof *paths);
-  if (!paths) return CO_ERR_MEMORY;
+  const co_new_classes **classes = co_arena_alloc(s->arena, (size_t)s->count, sizeof *classes);
+  if (!paths || !classes) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < s->count; i++) {
+    classes[i] = &s->readings[i].result.new_items;
     paths[i] = s->readings[i].dataset.temporary;
     if (strcmp(s->readings[i].result.source, s->readings[0].result.source) != 0)
       return co_fail_at(CO_ERR_DATA, s->log.shown[0], 0, 0, "it was changed while it was read");
   }
   list->datasets = paths;
   list->dataset_count = s->count;
+  list->new_classes = classes;
   s->options.source_count = 0;
   s->options.dataset = paths[0];
   s->options.source =
@@ -300,8 +321,10 @@ static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics 
 }
 
 co_status co_event_scoring_begin(co_event_scoring *s, cohort_context *context,
-                                 const cohort_predict_options *o, co_model_list *list) {
-  *s = (co_event_scoring){.context = context, .ctx = context->ctx, .options = *o};
+                                 const cohort_predict_options *o, bool members,
+                                 co_model_list *list) {
+  *s = (co_event_scoring){
+      .context = context, .ctx = context->ctx, .options = *o, .members = members};
   if (!o->model || !o->output) return CO_OK; // which scoring refuses
   if (!o->source_count) {
     const char *option = o->as_of ? "--as-of" : o->population ? "--population" : NULL;

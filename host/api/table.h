@@ -99,6 +99,7 @@ typedef struct co_model_list {
   const int64_t *dataset_of;
   const char *const *datasets;
   int64_t dataset_count;
+  const co_new_classes *const *new_classes; // that they have beside the models'; NULL = none
 } co_model_list;
 
 // What "NAME=MODEL" or MODEL names: of the latter its folder or file.

@@ -75,6 +75,8 @@ typedef struct co_column {
   co_shape
       picture; // of a category whose classes each have one: (H, W, C) of u8; rank 0 = they have none
   bool described; // of a category: its classes each have a text
+  int64_t
+      new_classes; // of a model that scores: whose codes follow, and which it knows by these alone
   bool any; // of a model: it stands for the only input column of what is scored, whatever its name
   co_label label; // of targets
 } co_column;
@@ -90,6 +92,14 @@ typedef struct co_schema {
 typedef struct co_carried {
   const char *name, *text;
 } co_carried;
+
+// Classes of a category that a model has not, in the order of their codes.
+typedef struct co_new_classes {
+  const char *column; // NULL = there are none
+  int64_t count;
+  const uint8_t *pictures;         // as co_column.picture has them; NULL = none
+  const char *const *descriptions; // NULL = none
+} co_new_classes;
 
 const co_column *co_schema_find(const co_schema *schema, const char *name); // NULL if absent
 const co_table *co_schema_table(const co_schema *schema, const char *name); // NULL if absent

@@ -273,8 +273,8 @@ static co_status open_file(network *n, const co_predictor_options *options,
   co_model_file file;
   CO_RETURN_IF_FAILED(co_choose_precision(&precision, options->precision));
   CO_RETURN_IF_FAILED(co_arena_create(&n->arena, n->base.ctx));
-  CO_RETURN_IF_FAILED(
-      co_model_open(&n->model, &file, &n->path, n->arena, options->model, problems));
+  CO_RETURN_IF_FAILED(co_model_open_with(&n->model, &file, &n->path, n->arena, options->model,
+                                         options->new_classes, problems));
   CO_RETURN_IF_FAILED(
       co_choose_batch_size(&n->rows, options->batch_size, &file, "eval_batch_size", 256));
   if (!options->batch_size) n->rows = co_bound_rows(n->model, n->rows);

@@ -5,6 +5,7 @@
 
 #include "host/device/backend.h"
 #include "host/graph/metric/metric.h"
+#include "models/feature.h"
 
 co_status co_check_batch_size(int64_t rows) {
   if (rows >= 0 && rows <= CO_MAX_BATCH_ROWS) return CO_OK;
@@ -43,7 +44,8 @@ static co_status check_column(const co_column *want, const co_dataset *dataset, 
     return co_fail_at(CO_ERR_DATA, path, 0, 0, "column '%s' has shape %s, the model's has %s",
                       want->name, a, b);
   }
-  if (have->category_count != want->category_count)
+  if (have->category_count != want->category_count &&
+      have->category_count != want->category_count + want->new_classes)
     return co_fail_at(CO_ERR_DATA, path, 0, 0, "column '%s' has %lld classes, the model has %lld",
                       want->name, (long long)have->category_count, (long long)want->category_count);
   for (int64_t i = 0; i < want->category_count; i++)
@@ -122,16 +124,48 @@ int64_t co_bound_rows(const co_model *model, int64_t rows) {
   return rows < most ? rows : most > 1 ? most : 1;
 }
 
+static co_status declare_new_classes(co_model_file *file, co_arena *arena,
+                                     const co_new_classes *classes) {
+  if (!classes || !classes->column) return CO_OK;
+  co_column *columns =
+      co_arena_alloc(arena, (size_t)file->schema.column_count + 1, sizeof *columns);
+  if (!columns) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < file->schema.column_count; i++) {
+    columns[i] = file->schema.columns[i];
+    if (strcmp(columns[i].name, classes->column) == 0) columns[i].new_classes = classes->count;
+  }
+  file->schema.columns = columns;
+  return CO_OK;
+}
+
+static void take_new_classes(co_model *model, const co_new_classes *classes) {
+  if (!classes || !classes->column) return;
+  const co_class_members members = {classes->pictures, classes->descriptions};
+  for (int64_t i = 0; i < model->input_count; i++) {
+    co_input_feature *feature = &model->inputs[i];
+    if (feature->class_->input->take_new_classes && feature->column->new_classes)
+      feature->class_->input->take_new_classes(feature, &members);
+  }
+}
+
 co_status co_model_open(co_model **out, co_model_file *file, char **path, co_arena *arena,
                         const char *model, co_diagnostics *problems) {
+  return co_model_open_with(out, file, path, arena, model, NULL, problems);
+}
+
+co_status co_model_open_with(co_model **out, co_model_file *file, char **path, co_arena *arena,
+                             const char *model, const co_new_classes *classes,
+                             co_diagnostics *problems) {
   co_context *ctx = co_arena_context(arena);
   CO_RETURN_IF_FAILED(co_model_file_find(path, ctx, model));
   CO_RETURN_IF_FAILED(co_model_file_read(file, arena, *path));
+  CO_RETURN_IF_FAILED(declare_new_classes(file, arena, classes));
   co_status status = co_model_create(out, ctx, file->config, &file->schema, problems);
   if (status == CO_ERR_CONFIG)
     return co_fail_at(CO_ERR_MODEL, *path, 0, 0, "its stored config cannot be used: %s",
                       co_error_last()->message);
   CO_RETURN_IF_FAILED(status);
   CO_RETURN_IF_FAILED(co_model_file_read_fitted(ctx, *path, (*out)->fitted, (*out)->fitted_count));
+  take_new_classes(*out, classes);
   return co_model_file_check_weights(ctx, *path, (*out)->network);
 }

@@ -34,6 +34,10 @@ co_status co_choose_precision(co_precision *precision, const char *asked);
 // file has its weights. *path (co_free it) is the file.
 co_status co_model_open(co_model **out, co_model_file *file, char **path, co_arena *arena,
                         const char *model, co_diagnostics *problems);
+// The same of a model that is to know further classes of one of its columns, too.
+co_status co_model_open_with(co_model **out, co_model_file *file, char **path, co_arena *arena,
+                             const char *model, const co_new_classes *classes,
+                             co_diagnostics *problems);
 // Checks that the dataset has what the model needs: names, types, shapes, classes. An input of any name
 // (co_column.any) is from then on the dataset's only input column.
 co_status co_check_dataset(const co_model *model, const co_dataset *dataset, bool targets);

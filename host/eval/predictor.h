@@ -49,9 +49,10 @@ typedef struct co_predictor_options {
   const char *device; // as cohort_train_options has it
   const char *precision;
   int threads;
-  int64_t batch_size; // 0 = as the model was trained with
-  bool evaluate;      // rows have targets
-  bool scores;        // scores are wanted, too
+  int64_t batch_size;                // 0 = as the model was trained with
+  bool evaluate;                     // rows have targets
+  bool scores;                       // scores are wanted, too
+  const co_new_classes *new_classes; // that rows may have; NULL = there are none
   // As cohort_evaluate_options has them.
   const char *autotune, *autotune_cache;
 } co_predictor_options;

@@ -17,8 +17,9 @@ typedef struct co_fitted {
   const char *feature, *name; // "age", "mean"
   co_dtype dtype;
   co_shape shape;
-  void *bytes;   // owned by the model
-  bool optional; // models written before it was known lack it: it keeps the value it begins with
+  void *bytes;      // owned by the model
+  bool optional;    // models written before it was known lack it: it keeps the value it begins with
+  int64_t new_rows; // the last of them, which files do not have: of classes that came later
 } co_fitted;
 
 // What a feature is fed in place of stored scalars, or a text: made of a row by the host, in double,

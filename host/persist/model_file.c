@@ -466,7 +466,9 @@ static co_status read_fitted(co_h5 *file, co_arena *arena, const co_fitted *fitt
   char *path = fitted_path(arena, fitted);
   if (!path) return CO_ERR_MEMORY;
   if (fitted->optional && !co_h5_exists(file, path)) return CO_OK;
-  return co_h5_read(file, path, fitted->dtype, &fitted->shape, fitted->bytes);
+  co_shape stored = fitted->shape;
+  if (fitted->new_rows) stored.dim[0] -= fitted->new_rows;
+  return co_h5_read(file, path, fitted->dtype, &stored, fitted->bytes);
 }
 
 co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted *const *fitted,

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models/features/classes.h"
 
+int64_t co_classes_rows(const co_input_feature *feature) {
+  return 1 + feature->column->category_count + feature->column->new_classes;
+}
+
 co_status co_classes_declare(co_model *model, co_input_feature *feature) {
-  const int64_t classes = feature->column->category_count;
-  const co_fitted array = {
-      .name = "classes", .dtype = CO_I32, .shape = co_shape_make(1, classes + 1)};
+  const int64_t count = co_classes_rows(feature);
+  const co_fitted array = {.name = "classes",
+                           .dtype = CO_I32,
+                           .shape = co_shape_make(1, count),
+                           .new_rows = feature->column->new_classes};
   CO_RETURN_IF_FAILED(co_feature_declare(model, feature, &array, 1));
   int32_t *rows = co_feature_fitted(feature, "classes")->bytes;
-  for (int64_t i = 0; i <= classes; i++)
+  for (int64_t i = 0; i < count; i++)
     rows[i] = (int32_t)i; // of code i - 1
   return CO_OK;
 }

@@ -5,6 +5,8 @@
 
 #include "models/feature.h"
 
+// Rows of arrays: of nobody, of the column's classes, and of its new ones.
+int64_t co_classes_rows(const co_input_feature *feature);
 co_status co_classes_declare(co_model *model, co_input_feature *feature);
 co_status co_classes_check(const co_input_feature *feature, const void *values, int64_t rows,
                            const int64_t *samples, int64_t *counts);

@@ -31,10 +31,11 @@ static co_status read(co_model_builder *b, const co_node *item, const char *path
 
 static co_status declare(co_model *model, co_input_feature *feature) {
   const co_shape *picture = &feature->column->picture;
-  const co_fitted array = {
-      .name = "pictures",
-      .dtype = CO_U8,
-      .shape = co_shape_make(2, feature->column->category_count + 1, co_shape_count(picture))};
+  const co_fitted array = {.name = "pictures",
+                           .dtype = CO_U8,
+                           .shape =
+                               co_shape_make(2, co_classes_rows(feature), co_shape_count(picture)),
+                           .new_rows = feature->column->new_classes};
   CO_RETURN_IF_FAILED(co_classes_declare(model, feature));
   return co_feature_declare(model, feature, &array, 1);
 }
@@ -49,6 +50,17 @@ static co_status take_classes(co_context *ctx, co_input_feature *feature,
   memset(pixels, 255, bytes);
   memcpy(pixels + bytes, members->pictures, (size_t)feature->column->category_count * bytes);
   return CO_OK;
+}
+
+static void take_new_classes(co_input_feature *feature, const co_class_members *members) {
+  const co_column *column = feature->column;
+  const co_fitted *array = co_feature_fitted(feature, "pictures");
+  const size_t bytes = (size_t)array->shape.dim[1], count = (size_t)column->new_classes;
+  uint8_t *pixels = (uint8_t *)array->bytes + ((size_t)column->category_count + 1) * bytes;
+  if (members->pictures)
+    memcpy(pixels, members->pictures, count * bytes);
+  else
+    memset(pixels, 255, count * bytes);
 }
 
 // Pixels / 255 of (N T, H, W, C).
@@ -84,6 +96,7 @@ static const co_input_class input = {.preprocessing = preprocessing,
                                      .read = read,
                                      .declare = declare,
                                      .take_classes = take_classes,
+                                     .take_new_classes = take_new_classes,
                                      .look_up = look_up,
                                      .check = co_classes_check,
                                      .describe = co_classes_describe,

@@ -287,37 +287,46 @@ static co_status read_event_text(co_model_builder *b, const co_node *item, const
 }
 
 static co_status declare_bags(co_model *model, co_input_feature *feature) {
-  const co_fitted bags = {
-      .name = "bags",
-      .dtype = CO_F32,
-      .shape = co_shape_make(2, feature->column->category_count + 1, options_of(feature)->buckets)};
+  const int64_t buckets = options_of(feature)->buckets;
+  const co_fitted arrays[] = {
+      {.name = "bags",
+       .dtype = CO_F32,
+       .shape = co_shape_make(2, co_classes_rows(feature), buckets),
+       .new_rows = feature->column->new_classes},
+      {.name = "weights", .dtype = CO_F32, .shape = co_shape_make(1, buckets), .optional = true}};
   CO_RETURN_IF_FAILED(co_classes_declare(model, feature));
-  return co_feature_declare(model, feature, &bags, 1);
+  return co_feature_declare(model, feature, arrays, 2);
+}
+
+// Of so many classes from one on, by the weights that are there.
+static void fill_bags(co_input_feature *feature, const char *const *texts, int64_t first,
+                      int64_t count) {
+  const text_options *options = options_of(feature);
+  const text_derivation derivation = {options, co_feature_fitted(feature, "weights")->bytes};
+  float *bags = (float *)co_feature_fitted(feature, "bags")->bytes + (first + 1) * options->buckets;
+  for (int64_t i = 0; i < count; i++)
+    weigh_tokens(&derivation, texts[i], bags + i * options->buckets);
 }
 
 // Every class counts once, however many events are of it.
-static co_status weigh_bags(co_input_feature *feature, float *weights, fitting *f,
-                            const char *const *texts) {
-  const text_options *options = options_of(feature);
-  const int64_t classes = feature->column->category_count;
-  const text_derivation derivation = {options, weights};
-  CO_RETURN_IF_FAILED(add(feature, f, texts, classes, NULL));
-  weigh(options, f, weights);
-  float *bag = co_feature_fitted(feature, "bags")->bytes;
-  for (int64_t i = 0; i < classes; i++)
-    weigh_tokens(&derivation, texts[i], bag + (i + 1) * options->buckets);
-  return CO_OK;
-}
-
 static co_status take_texts(co_context *ctx, co_input_feature *feature,
                             const co_class_members *members) {
+  const int64_t classes = feature->column->category_count;
   fitting f = {0};
-  float *weights = co_alloc(ctx, (size_t)options_of(feature)->buckets * sizeof *weights);
-  co_status status = weights ? begin(ctx, feature, &f) : CO_ERR_MEMORY;
-  if (status == CO_OK) status = weigh_bags(feature, weights, &f, members->descriptions);
+  co_status status = begin(ctx, feature, &f);
+  if (status == CO_OK) status = add(feature, &f, members->descriptions, classes, NULL);
+  if (status == CO_OK) {
+    weigh(options_of(feature), &f, co_feature_fitted(feature, "weights")->bytes);
+    fill_bags(feature, members->descriptions, 0, classes);
+  }
   free_fitting(ctx, &f);
-  co_free(ctx, weights);
   return status;
+}
+
+static void take_new_texts(co_input_feature *feature, const co_class_members *members) {
+  if (members->descriptions)
+    fill_bags(feature, members->descriptions, feature->column->category_count,
+              feature->column->new_classes);
 }
 
 static co_status look_up(co_model *model, const co_input_block *block, co_value *value) {
@@ -340,6 +349,7 @@ static const co_input_class event_input = {.preprocessing = event_preprocessing,
                                            .read = read_event_text,
                                            .declare = declare_bags,
                                            .take_classes = take_texts,
+                                           .take_new_classes = take_new_texts,
                                            .look_up = look_up,
                                            .check = co_classes_check,
                                            .describe = co_classes_describe,

@@ -109,11 +109,12 @@ const co_fit_class co_vocabulary_fit = {.state_size = sizeof(co_vocabulary_count
 co_status co_vocabulary_check(const co_input_feature *feature, const void *values, int64_t rows,
                               const int64_t *samples, int64_t *counts) {
   const int32_t *vocabulary = co_feature_fitted(feature, "vocabulary")->bytes;
+  const int64_t codes = codes_of(feature); // of which a model's new classes are none
   (void)samples;
   for (int64_t i = 0; i < rows; i++) {
     int32_t code = code_at(feature, values, i);
     counts[CO_COUNT_MISSING] += code < 0;
-    counts[CO_COUNT_UNSEEN] += code >= 0 && !vocabulary[code + 1];
+    counts[CO_COUNT_UNSEEN] += code >= 0 && (code >= codes || !vocabulary[code + 1]);
   }
   return CO_OK;
 }

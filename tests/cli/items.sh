@@ -56,7 +56,9 @@ event_encoder: {type: bag, pooling: mean}
 trainer: {max_epochs: 2, batch_size: 32}
 baselines: none
 END
-of_rows='[{name: item, preprocessing: {min_frequency: 9999}}, {select: price}, {select: kind}]' # no item is known
+of_rows="[{name: item, preprocessing: {min_frequency: 9999}}, {select: price}, {select: kind}" # no item is known
+looks="{name: photo, column: item, type: event_image, encoder: {type: stacked_cnn, filters: [4], output_size: 4}}, \
+  {name: about, column: item, type: event_text, preprocessing: {buckets: 16}, encoder: {type: mlp, sizes: [4]}}"
 # Tables that are made in a step are read once they are there.
 expect 0 plan -c c.yaml --dataset d.h5
 grep 'item/embedding  *embedding ' out | grep -qv ' 2 tables' && fail "pictures are read before they are there"
@@ -74,14 +76,18 @@ cmp -s l.csv other.csv && fail 'the table given does not count'
 # An item that training never saw is what its row of the table given says: the same under another name.
 sed -n 's/^i0,/twin,/p' items.csv | cat items.csv - >twin.csv
 sed 's/,i0$/,twin/' log.csv >twins.csv
-expect 0 train -c c.yaml --dataset d.h5 --run-dir rows --seed 3 --set "input_features=$of_rows"
-expect 0 predict -m rows --source events=log.csv --as-of 2024-02-01 -O known.csv
-expect 0 predict -m rows --source events=twins.csv --source items=twin.csv --as-of 2024-02-01 -O new.csv --json
-json new_items=1
-cmp -s known.csv new.csv || fail 'a new item is not what its row says'
-expect 0 predict -m rows --source events=twins.csv --as-of 2024-02-01 -O new.csv --force --json
-json new_items=0
-cmp -s known.csv new.csv && fail 'a new item is known without its row'
+for what in "$of_rows]" "$of_rows, $looks]" "[$looks]"; do
+  rm -rf rows
+  expect 0 train -c c.yaml --dataset d.h5 --run-dir rows --seed 3 --set "input_features=$what"
+  expect 0 predict -m rows --source events=log.csv --as-of 2024-02-01 -O known.csv --force
+  expect 0 predict -m rows --source events=twins.csv --source items=twin.csv --as-of 2024-02-01 -O new.csv --force --json
+  json new_items=1
+  cmp -s known.csv new.csv || fail "a new item is not what its row says: $what"
+  expect 0 predict -m rows --source events=twins.csv --as-of 2024-02-01 -O new.csv --force --json
+  json new_items=0
+  cmp -s known.csv new.csv && fail "a new item is known without its row: $what"
+done
+expect 0 explain -m rows --source events=twins.csv --source items=twin.csv --as-of 2024-02-01
 refused 2 'the model reads events=FILE, and may read items=FILE' -- predict -m m --source events=log.csv --source goods=items.csv --as-of 2024-02-01 -O x.csv
 # Models and schema files say it in the same way.
 # of_items TEXT RECIPE: refused.
