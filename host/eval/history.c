@@ -111,8 +111,8 @@ int64_t co_history_last_step(const co_history *h, int64_t sample) {
 
 co_status co_seen_open(co_seen *out, co_context *ctx, const co_history *h) {
   *out = (co_seen){.history = h,
-                  .begin = -1,
-                  .mark = co_alloc_zero(ctx, (size_t)h->classes + 1, sizeof *out->mark)};
+                   .begin = -1,
+                   .mark = co_alloc_zero(ctx, (size_t)h->classes + 1, sizeof *out->mark)};
   return out->mark ? CO_OK : CO_ERR_MEMORY;
 }
 

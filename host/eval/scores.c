@@ -396,7 +396,7 @@ static double mean_of_units(const co_measured *m, const co_metric_class *metric)
     sum += m->unit_weight[u] * value[u];
     weight += m->unit_weight[u];
   }
-  return sum / weight;
+  return weight > 0 ? sum / weight : (double)NAN;
 }
 
 double co_measured_value(const co_measured *m, const co_metric_class *metric) {
