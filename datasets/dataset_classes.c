@@ -20,25 +20,6 @@ static void path_of(char out[CO_DATASET_PATH_MAX], const dataset_column *part, c
   snprintf(out, CO_DATASET_PATH_MAX, "%.*s/%s", (int)(end - part->path), part->path, member);
 }
 
-static co_status corrupt(const co_dataset *d, const char *path) {
-  co_status status =
-      co_dataset_bad(d, path, "the contents do not match their checksum; the file is damaged");
-  co_hint("import the data again: `cohort import` replaces what it made and finds damaged");
-  return status;
-}
-
-// The stored checksum; *has = false where there is none.
-static co_status stored_checksum(co_dataset *d, const char *path, bool *has, uint32_t *out) {
-  int64_t value = 0;
-  *has = co_h5_has_attribute(d->h5, path, "crc32c");
-  if (!*has) return CO_OK;
-  CO_RETURN_IF_FAILED(co_h5_get_int(d->h5, path, "crc32c", &value));
-  if (value < 0 || value > UINT32_MAX)
-    return co_dataset_bad(d, path, "attribute crc32c holds %" PRId64, value);
-  *out = (uint32_t)value;
-  return CO_OK;
-}
-
 static co_status check_member(co_dataset *d, const char *path, const co_column *c, bool fits,
                               const char *wanted) {
   if (!fits)
@@ -89,7 +70,7 @@ static co_status add_pictures(co_dataset *d, const char *group, co_column *c,
   CO_RETURN_IF_FAILED(
       check_member(d, path, c, fits, "uint8 (categories, height, width, channels)"));
   c->picture = (co_shape){3, {info.shape.dim[1], info.shape.dim[2], info.shape.dim[3]}};
-  CO_RETURN_IF_FAILED(stored_checksum(d, path, &has, &part->picture_crc));
+  CO_RETURN_IF_FAILED(co_dataset_stored_checksum(d, path, &has, &part->picture_crc));
   return has ? CO_OK : measure_pictures(d, path, c, &part->picture_crc);
 }
 
@@ -116,9 +97,9 @@ static co_status add_descriptions(co_dataset *d, const char *group, co_column *c
     part->description_crc = co_dataset_text_checksum((const char *const *)text, count);
   co_arena_free(arena);
   CO_RETURN_IF_FAILED(status);
-  CO_RETURN_IF_FAILED(stored_checksum(d, path, &has, &stored));
+  CO_RETURN_IF_FAILED(co_dataset_stored_checksum(d, path, &has, &stored));
   c->described = true;
-  return has && stored != part->description_crc ? corrupt(d, path) : CO_OK;
+  return has && stored != part->description_crc ? co_dataset_corrupt(d, path) : CO_OK;
 }
 
 co_status co_dataset_add_class_members(co_dataset *d, const char *group, co_column *c,
@@ -161,7 +142,7 @@ static co_status get_pictures(co_dataset *d, int64_t column, uint8_t *out) {
   co_h5_abandon(h5);
   CO_RETURN_IF_FAILED(status);
   const uint32_t crc = co_crc32c(0, out, (size_t)co_shape_count(&shape));
-  return crc == part->picture_crc ? CO_OK : corrupt(d, path);
+  return crc == part->picture_crc ? CO_OK : co_dataset_corrupt(d, path);
 }
 
 co_status co_dataset_pictures(co_dataset *d, const char *name, uint8_t *out) {
@@ -195,7 +176,7 @@ co_status co_dataset_descriptions(co_dataset *d, const char *name, co_arena *are
   *out = (const char *const *)text;
   return co_dataset_text_checksum(*out, count) == d->parts[column].description_crc
              ? CO_OK
-             : corrupt(d, path);
+             : co_dataset_corrupt(d, path);
 }
 
 co_status co_dataset_check_pictures(co_dataset *d) {

@@ -78,7 +78,7 @@ static co_status find_bad(const co_dataset *d, const co_column *c, const dataset
   return CO_OK;
 }
 
-static co_status corrupt(const co_dataset *d, const char *object) {
+co_status co_dataset_corrupt(const co_dataset *d, const char *object) {
   co_status status =
       co_dataset_bad(d, object, "the contents do not match their checksum; the file is damaged");
   co_hint("import the data again: `cohort import` replaces what it made and finds damaged");
@@ -117,13 +117,13 @@ static co_status check_mapped(const co_dataset *d, const co_column *c, const dat
     release(held, from + at);
     held = from + at;
   }
-  if (crc != part->crc) return corrupt(d, part->path);
+  if (crc != part->crc) return co_dataset_corrupt(d, part->path);
   return bad ? find_bad(d, c, part) : CO_OK;
 }
 
 // ---- loading -----------------------------------------------------------------------------------
 
-static co_status stored_checksum(co_dataset *d, const char *path, bool *has, uint32_t *out) {
+co_status co_dataset_stored_checksum(co_dataset *d, const char *path, bool *has, uint32_t *out) {
   int64_t value = 0;
   *has = co_h5_has_attribute(d->h5, path, "crc32c");
   if (!*has) return CO_OK;
@@ -190,7 +190,7 @@ co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
   bool has;
   uint32_t stored = 0;
   part->row_bytes = co_dtype_size(c->dtype) * (size_t)co_shape_count(&c->shape);
-  CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &stored));
+  CO_RETURN_IF_FAILED(co_dataset_stored_checksum(d, part->path, &has, &stored));
   if (info->dtype == c->dtype)
     CO_RETURN_IF_FAILED(try_map(d, part, info, (size_t)part->rows * part->row_bytes, &part->data));
   bool mapped = part->data != NULL;
@@ -274,7 +274,8 @@ static co_status load_text(co_dataset *d, co_h5 *h5, const co_column *c, dataset
   if (is_string) {
     int64_t count;
     CO_RETURN_IF_FAILED(co_h5_read_strings(h5, part->path, d->arena, &part->text, &count));
-    if (count != part->rows) return corrupt(d, part->path); // it changed since it was opened
+    if (count != part->rows)
+      return co_dataset_corrupt(d, part->path); // it changed since it was opened
     part->crc = co_dataset_text_checksum((const char *const *)part->text, count);
     return check_keys(d, c, part, 0);
   } else {
@@ -295,7 +296,8 @@ co_status co_dataset_load_text(co_dataset *d, const co_column *c, dataset_column
   if (!info->is_string && info->dtype != CO_U8 && info->dtype != CO_I32 && info->dtype != CO_I64)
     return co_dataset_bad(d, part->path, "a key must hold integers or text");
   // Integers are cheap to read; texts are read now only if nothing vouches for them.
-  if (info->is_string) CO_RETURN_IF_FAILED(stored_checksum(d, part->path, &has, &part->crc));
+  if (info->is_string)
+    CO_RETURN_IF_FAILED(co_dataset_stored_checksum(d, part->path, &has, &part->crc));
   if (has) return CO_OK;
   CO_RETURN_IF_FAILED(load_text(d, d->h5, c, part, info->is_string));
   atomic_store(&part->ready, true);
@@ -316,7 +318,7 @@ co_status co_dataset_make_ready(co_dataset *d, int64_t index) {
       uint32_t stored = part->crc;
       status = co_h5_open(&h5, d->ctx, d->path, CO_ERR_DATA);
       if (status == CO_OK) status = load_text(d, h5, &d->columns[index], part, true);
-      if (status == CO_OK && part->crc != stored) status = corrupt(d, part->path);
+      if (status == CO_OK && part->crc != stored) status = co_dataset_corrupt(d, part->path);
       part->crc = stored;
       co_h5_abandon(h5);
     }
@@ -356,7 +358,7 @@ static co_status check_all_keys(co_dataset *d, co_h5 *h5, const dataset_column *
       crc = co_crc32c(crc, some.text[i], strlen(some.text[i]) + 1);
   }
   d->keys.checked = true;
-  return crc == part->crc ? CO_OK : corrupt(d, part->path);
+  return crc == part->crc ? CO_OK : co_dataset_corrupt(d, part->path);
 }
 
 static co_status turn_to(co_dataset *d, const dataset_column *part, int64_t row) {

@@ -149,6 +149,10 @@ void co_dataset_hash_tables(co_dataset *d);
 // Maps or reads the values of a column whose description is complete.
 co_status co_dataset_load(co_dataset *d, co_column *c, dataset_column *part,
                           const co_h5_info *info);
+// The checksum stored with the dataset at `path`; *has = false where there is none.
+co_status co_dataset_stored_checksum(co_dataset *d, const char *path, bool *has, uint32_t *out);
+// What does not match its checksum.
+co_status co_dataset_corrupt(const co_dataset *d, const char *object);
 // Checks, on all threads, what co_dataset_load mapped and left for it.
 co_status co_dataset_check_pending(co_dataset *d);
 // The same as co_dataset_load for one of type text.
