@@ -44,6 +44,19 @@ static co_status choose_rows(co_explaining *e) {
   return CO_OK;
 }
 
+co_status co_explain_write_header(const co_explaining *e, const char *columns) {
+  const co_column *key = co_dataset_key_column(e->dataset);
+  co_text line;
+  if (!e->writer || e->lines || e->rows) return CO_OK;
+  co_text_init(&line, e->ctx);
+  co_score_add_text(&line, key ? key->name : "row", ',');
+  co_text_printf(&line, ",%s\n", columns);
+  co_status status = line.status;
+  if (status == CO_OK) status = co_writer_write(e->writer, line.data, line.length);
+  co_text_free(&line);
+  return status;
+}
+
 static co_status explain_part(co_explaining *e, const char *path, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_dataset_open(&e->dataset, e->ctx, path));
   CO_RETURN_IF_FAILED(co_check_dataset(e->predictor->model, e->dataset, false));

@@ -42,4 +42,7 @@ co_status co_explain_events(co_explaining *explaining, cohort_result *result);
 // … or their images, as a page.
 co_status co_explain_images(co_explaining *explaining);
 
+// The first line of a file that is no JSON: the key, then `columns`, which stand between commas.
+co_status co_explain_write_header(const co_explaining *explaining, const char *columns);
+
 #endif

@@ -72,19 +72,6 @@ static void put_line(co_text *out, const char *key, const char *column, const ch
   co_text_printf(out, ",%s\n", number);
 }
 
-static co_status write_header(co_explaining *e) {
-  const co_column *key = co_dataset_key_column(e->dataset);
-  co_text line;
-  if (e->lines || e->rows) return CO_OK;
-  co_text_init(&line, e->ctx);
-  co_score_add_text(&line, key ? key->name : "row", ',');
-  co_text_printf(&line, ",column,value,effect\n");
-  co_status status = line.status;
-  if (status == CO_OK) status = co_writer_write(e->writer, line.data, line.length);
-  co_text_free(&line);
-  return status;
-}
-
 // A line for each column, before them one for the reference: they add up to the row's value.
 static co_status write_row(co_explaining *e, const told *row) {
   co_json json;
@@ -152,7 +139,7 @@ co_status co_explain_columns(co_explaining *e, cohort_result *result) {
                                       .workers = e->options->workers,
                                       .watch = &e->context->watch};
   co_reasons *reasons;
-  if (e->writer) CO_RETURN_IF_FAILED(write_header(e));
+  CO_RETURN_IF_FAILED(co_explain_write_header(e, "column,value,effect"));
   CO_RETURN_IF_FAILED(co_reasons_open(&reasons, &request));
   co_status status = CO_OK;
   for (int64_t i = 0; status == CO_OK && i < e->count; i++)

@@ -107,19 +107,6 @@ static void put_lines(const telling *t, const told *of, co_text *out, co_text *v
   }
 }
 
-static co_status write_header(co_explaining *e) {
-  const co_column *key = co_dataset_key_column(e->dataset);
-  co_text line;
-  if (e->lines || e->rows) return CO_OK;
-  co_text_init(&line, e->ctx);
-  co_score_add_text(&line, key ? key->name : "row", ',');
-  co_text_printf(&line, ",event,values,effect,score\n");
-  co_status status = line.status;
-  if (status == CO_OK) status = co_writer_write(e->writer, line.data, line.length);
-  co_text_free(&line);
-  return status;
-}
-
 static co_status write_row(const telling *t, const told *of) {
   co_json json;
   co_text values, *out = &json.text;
@@ -203,7 +190,7 @@ static co_status tell_rows(telling *t, int64_t begin, int64_t count, cohort_resu
 co_status co_explain_events(co_explaining *e, cohort_result *result) {
   telling t = {.e = e};
   e->method = "the score as events come";
-  if (e->writer) CO_RETURN_IF_FAILED(write_header(e));
+  CO_RETURN_IF_FAILED(co_explain_write_header(e, "event,values,effect,score"));
   for (int64_t begin = 0; begin < e->count; begin += ROWS)
     CO_RETURN_IF_FAILED(
         tell_rows(&t, begin, e->count - begin < ROWS ? e->count - begin : ROWS, result));
