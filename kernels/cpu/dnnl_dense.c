@@ -206,6 +206,20 @@ static co_status prepare_dense(co_cpu *cpu, const co_cpu_impl *impl, const co_op
   return CO_OK;
 }
 
+// The sizes of the product.
+static co_status measure(const co_op_desc *desc, dense *out, co_cpu_answer *answer) {
+  const co_tensor_desc *x = operand(desc, OPERAND_X), *y = operand(desc, OPERAND_Y);
+  if (co_shape_count(&x->shape) <= 0 || co_shape_count(&y->shape) <= 0)
+    return co_cpu_refuse(answer, "empty operand");
+  if (desc->op == CO_OP_DENSE && (desc->accumulate & desc->has_out)) {
+    answer->accumulate = true;
+    return co_cpu_refuse(answer, "cannot accumulate");
+  }
+  *out = (dense){.n = x->shape.dim[0], .o = y->shape.dim[1]};
+  out->i = co_shape_count(&x->shape) / out->n;
+  return CO_OK;
+}
+
 static bool all_f32(const co_op_desc *desc) {
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
     if (co_cpu_has_in(desc, i) && desc->in[i].dtype != CO_F32) return false;
@@ -214,18 +228,22 @@ static bool all_f32(const co_op_desc *desc) {
   return true;
 }
 
+static bool has_db(const co_op_desc *desc) {
+  return desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS && co_cpu_has_out(desc, 1);
+}
+
+static void tiles_of_dy(co_cpu *cpu, const co_op_desc *desc, co_cpu_tiles *out) {
+  co_tensor_desc dy = desc->in[1];
+  dy.dtype = CO_F32;
+  dy.layout = CO_LAYOUT_CANONICAL;
+  (void)co_cpu_tiles_of(cpu, &dy, out);
+}
+
 static co_status plan_dense(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
                             bool strict, co_cpu_answer *answer, co_prepared **out) {
-  const co_tensor_desc *x = operand(desc, OPERAND_X), *y = operand(desc, OPERAND_Y);
+  dense d;
   if (!all_f32(desc)) return co_cpu_refuse(answer, "f32 only");
-  if (co_shape_count(&x->shape) <= 0 || co_shape_count(&y->shape) <= 0)
-    return co_cpu_refuse(answer, "empty operand");
-  if (desc->op == CO_OP_DENSE && (desc->accumulate & desc->has_out)) {
-    answer->accumulate = true;
-    return co_cpu_refuse(answer, "cannot accumulate");
-  }
-  dense d = {.n = x->shape.dim[0], .o = y->shape.dim[1]};
-  d.i = co_shape_count(&x->shape) / d.n;
+  CO_RETURN_IF_FAILED(measure(desc, &d, answer));
   co_status status = choose_layouts(cpu, desc, strict, &d, answer);
   if (status != CO_OK) return status;
 
@@ -242,11 +260,9 @@ static co_status plan_dense(co_cpu *cpu, const co_cpu_impl *impl, const co_op_de
   *choice_slot(desc->op, choice, OPERAND_X) = d.x;
   *choice_slot(desc->op, choice, OPERAND_W) = d.w;
   choice->workspace = co_dnnl_scratch_bytes(pd);
-  if (desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS && co_cpu_has_out(desc, 1)) {
-    co_tensor_desc dy = *y;
+  if (has_db(desc)) {
     co_cpu_tiles tiles;
-    dy.layout = CO_LAYOUT_CANONICAL;
-    (void)co_cpu_tiles_of(cpu, &dy, &tiles);
+    tiles_of_dy(cpu, desc, &tiles);
     if (co_cpu_column_sum_bytes(&tiles) > choice->workspace)
       choice->workspace = co_cpu_column_sum_bytes(&tiles);
   }
@@ -265,17 +281,6 @@ cleanup:
 // Workspace of db behind that of the product: dy in f32, then sums.
 static size_t dy_bytes(const dense *d) {
   return ((size_t)(d->n * d->o) * sizeof(float) + 63) / 64 * 64;
-}
-
-static bool has_db(const co_op_desc *desc) {
-  return desc->op == CO_OP_DENSE_BACKWARD_WEIGHTS && co_cpu_has_out(desc, 1);
-}
-
-static void tiles_of_dy(co_cpu *cpu, const co_op_desc *desc, co_cpu_tiles *out) {
-  co_tensor_desc dy = desc->in[1];
-  dy.dtype = CO_F32;
-  dy.layout = CO_LAYOUT_CANONICAL;
-  (void)co_cpu_tiles_of(cpu, &dy, out);
 }
 
 static co_status run_packed(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
@@ -375,21 +380,14 @@ cleanup:
 
 static co_status plan_dense_bf16(co_cpu *cpu, const co_cpu_impl *impl, const co_op_desc *desc,
                                  bool strict, co_cpu_answer *answer, co_prepared **out) {
-  const co_tensor_desc *x = operand(desc, OPERAND_X), *y = operand(desc, OPERAND_Y);
+  dense d;
   if (!co_cpu_any_bf16(desc)) return CO_ERR_DEVICE; // nothing to say of it
   if (!co_dnnl_has_bf16()) return co_cpu_refuse(answer, "the processor has no bf16");
   if (co_op_check_bf16(desc) != CO_OK) return co_cpu_refuse(answer, "%s", co_error_last()->message);
   if (strict && !co_cpu_all_canonical(desc))
     return co_cpu_refuse(answer, "takes canonical layouts only");
   if (desc->op == CO_OP_DENSE && co_cpu_has_out(desc, 1)) return co_cpu_refuse(answer, "no mask");
-  if (co_shape_count(&x->shape) <= 0 || co_shape_count(&y->shape) <= 0)
-    return co_cpu_refuse(answer, "empty operand");
-  if (desc->op == CO_OP_DENSE && (desc->accumulate & desc->has_out)) {
-    answer->accumulate = true;
-    return co_cpu_refuse(answer, "cannot accumulate");
-  }
-  dense d = {.n = x->shape.dim[0], .o = y->shape.dim[1]};
-  d.i = co_shape_count(&x->shape) / d.n;
+  CO_RETURN_IF_FAILED(measure(desc, &d, answer));
   return plan_product_bf16(cpu, impl, desc, &d, answer, out);
 }
 
