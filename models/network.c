@@ -228,11 +228,29 @@ static co_status add_noise(const co_model_builder *b, const co_input_block *bloc
   return add_one_noise(graph, block, CO_OP_DROPOUT, "mask_noise", b->mask_noise, out);
 }
 
-// Layers of an encoder name their input by the feature's name; of events, also `events` and
-// `lengths`.
+// The layers of a block's own encoder. They name their input by the feature's name; of events, also
+// `events` and `lengths`.
+static co_status build_encoder(co_model_builder *b, const co_input_block *block,
+                               const co_encoder_input *input, co_value in, co_value *out) {
+  co_model *model = b->model;
+  const co_node *layers;
+  const int64_t before = b->problems->count;
+  const char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);
+  const char *layers_path = path ? co_arena_format(model->arena, "%s.layers", path) : NULL;
+  if (!layers_path) return CO_ERR_MEMORY;
+  *out = in;
+  CO_RETURN_IF_FAILED(
+      co_encoder_expand(&layers, block->features->encoder, path, input, model->arena, b->problems));
+  if (b->problems->count > before) return CO_OK;
+  const co_named_value known[] = {{block->name, in}, {"events", in}, {"lengths", block->lengths}};
+  const bool sequence = input->events && !input->each;
+  co_layer_list_options options = {block->name, known, sequence ? 3 : 1, in, NULL, NULL};
+  return co_layer_list_build(model->network, layers, layers_path, &options, model->arena,
+                             b->problems, out);
+}
+
 co_status co_model_encode(co_model_builder *b, const co_input_block *block, co_value in,
                           co_value *out) {
-  co_model *model = b->model;
   const co_input_class *class_ = block->class_->input;
   const int64_t rows = class_->table_rows ? class_->table_rows(block) : 0;
   const int64_t bins = class_->bins ? class_->bins(block) : 0;
@@ -243,21 +261,7 @@ co_status co_model_encode(co_model_builder *b, const co_input_block *block, co_v
                                   .bins = bins,
                                   .rows = rows,
                                   .events = block->event_table >= 0};
-  const co_node *layers;
-  int64_t before = b->problems->count;
-  char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);
-  if (!path) return CO_ERR_MEMORY;
-  *out = in;
-  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, block->features->encoder, path, &input,
-                                        model->arena, b->problems));
-  if (b->problems->count > before) return CO_OK;
-  char *layers_path = co_arena_format(model->arena, "%s.layers", path);
-  if (!layers_path) return CO_ERR_MEMORY;
-  const co_named_value known[] = {{block->name, in}, {"events", in}, {"lengths", block->lengths}};
-  co_layer_list_options options = {block->name, known, block->event_table < 0 ? 1 : 3,
-                                   in,          NULL,  NULL};
-  return co_layer_list_build(model->network, layers, layers_path, &options, model->arena,
-                             b->problems, out);
+  return build_encoder(b, block, &input, in, out);
 }
 
 static co_status encode(co_model_builder *b, co_input_block *block, co_value *out) {
@@ -303,20 +307,12 @@ static bool is_joined(const co_model *model, const co_input_block *block) {
 static co_status encode_each(co_model_builder *b, const co_input_block *block, co_value *out) {
   co_model *model = b->model;
   const co_encoder_input input = {.fallback = block->class_->input->encoder};
-  const co_node *layers;
-  int64_t before = b->problems->count;
-  char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);
-  if (!path) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, block->features->encoder, path, &input,
-                                        model->arena, b->problems));
-  if (b->problems->count > before) return CO_OK;
+  const int64_t before = b->problems->count;
+  co_value picked = *out;
   model->network->layer = block->name;
-  CO_RETURN_IF_FAILED(block->class_->input->look_up(model, block, out));
+  CO_RETURN_IF_FAILED(block->class_->input->look_up(model, block, &picked));
   model->network->layer = NULL;
-  const co_named_value known = {block->name, *out};
-  co_layer_list_options options = {block->name, &known, 1, *out, NULL, NULL};
-  CO_RETURN_IF_FAILED(
-      co_layer_list_build(model->network, layers, path, &options, model->arena, b->problems, out));
+  CO_RETURN_IF_FAILED(build_encoder(b, block, &input, picked, out));
   if (b->problems->count > before) return CO_OK;
   CO_RETURN_IF_FAILED(co_model_flatten(model, block->name, out));
   const co_op_attr attr = {.shape = co_shape_make(3, CO_DIM_N, CO_DIM_T(block->event_table),
@@ -335,16 +331,7 @@ static co_status embed_events(co_model_builder *b, co_input_block *block, co_val
   if (!class_->table_rows) return CO_OK;
   const co_encoder_input input = {
       .fallback = class_->encoder, .rows = class_->table_rows(block), .events = true, .each = true};
-  const co_node *layers;
-  char *path = co_arena_format(model->arena, "input_features.%s.encoder", block->name);
-  if (!path) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_encoder_expand(&layers, block->features->encoder, path, &input,
-                                        model->arena, b->problems));
-  if (b->problems->count > before) return CO_OK;
-  const co_named_value known = {block->name, block->network_input};
-  co_layer_list_options options = {block->name, &known, 1, block->network_input, NULL, NULL};
-  CO_RETURN_IF_FAILED(
-      co_layer_list_build(model->network, layers, path, &options, model->arena, b->problems, out));
+  CO_RETURN_IF_FAILED(build_encoder(b, block, &input, block->network_input, out));
   if (b->problems->count > before) return CO_OK;
   const co_shape *shape = co_value_shape(model->network, *out); // (N, T, 1, features)
   const co_op_attr attr = {
