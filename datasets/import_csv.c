@@ -11,6 +11,7 @@
 #include "datasets/encode.h"
 #include "datasets/format.h"
 #include "datasets/import_columns.h"
+#include "datasets/import_existing.h"
 #include "datasets/import_joins.h"
 #include "datasets/place_rows.h"
 #include "datasets/row_samples.h"
@@ -201,18 +202,11 @@ static co_status check_existing(csv_import *m) {
   if (status == CO_OK && recipe && schema && duplicates && !strcmp(recipe, m->recipe.data)) {
     status = describe_existing(m, schema, duplicates);
     if (status != CO_ERR_DATA) return status;
-    co_log(m->ctx, CO_LOG_WARN, "import", "'%s' is damaged (%s); it is made again", path,
-           co_error_last()->message);
+    co_import_warn_damaged(m->ctx, path);
     *m->result = (co_import_csv_result){0};
     return CO_OK;
   }
-  if (status == CO_ERR_MEMORY) return status;
-  status =
-      co_fail_at(CO_ERR_IO, path, 0, 0,
-                 status == CO_OK ? "the file exists and was not made from these inputs and options"
-                                 : "the file exists and cannot be read");
-  co_hint("choose another output, or replace it with --force");
-  return status;
+  return co_import_refuse_existing(path, status);
 }
 
 // ---- columns -----------------------------------------------------------------------------------

@@ -36,6 +36,21 @@ static co_status describe(co_existing *out, co_context *ctx, const char *path) {
   return status;
 }
 
+void co_import_warn_damaged(co_context *ctx, const char *path) {
+  co_log(ctx, CO_LOG_WARN, "import", "'%s' is damaged (%s); it is made again", path,
+         co_error_last()->message);
+}
+
+co_status co_import_refuse_existing(const char *path, co_status status) {
+  if (status == CO_ERR_MEMORY) return status;
+  status =
+      co_fail_at(CO_ERR_IO, path, 0, 0,
+                 status == CO_OK ? "the file exists and was not made from these inputs and options"
+                                 : "the file exists and cannot be read");
+  co_hint("choose another output, or replace it with --force");
+  return status;
+}
+
 co_status co_import_check_existing(co_existing *out, co_context *ctx, const char *path,
                                    const char *recipe) {
   bool same = false;
@@ -44,15 +59,8 @@ co_status co_import_check_existing(co_existing *out, co_context *ctx, const char
   if (status == CO_OK && same) {
     status = describe(out, ctx, path);
     if (status != CO_ERR_DATA) return status;
-    co_log(ctx, CO_LOG_WARN, "import", "'%s' is damaged (%s); it is made again", path,
-           co_error_last()->message);
+    co_import_warn_damaged(ctx, path);
     return CO_OK;
   }
-  if (status == CO_ERR_MEMORY) return status;
-  status =
-      co_fail_at(CO_ERR_IO, path, 0, 0,
-                 status == CO_OK ? "the file exists and was not made from these inputs and options"
-                                 : "the file exists and cannot be read");
-  co_hint("choose another output, or replace it with --force");
-  return status;
+  return co_import_refuse_existing(path, status);
 }

@@ -20,6 +20,11 @@ typedef struct co_existing {
 // other is CO_ERR_IO, as it would be lost.
 co_status co_import_check_existing(co_existing *out, co_context *ctx, const char *path,
                                    const char *recipe);
+// What it is made of, for imports that read more of such a file: that one is damaged, as the last error
+// says, …
+void co_import_warn_damaged(co_context *ctx, const char *path);
+// … and the refusal of one that was read (CO_OK), or could not be (`status`). CO_ERR_MEMORY stays.
+co_status co_import_refuse_existing(const char *path, co_status status);
 
 #ifdef __cplusplus
 }

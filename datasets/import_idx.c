@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "datasets/dataset.h"
+#include "datasets/import_existing.h"
 #include "datasets/source.h"
 #include "datasets/writer.h"
 #include "host/core/h5.h"
@@ -278,18 +279,11 @@ static co_status check_existing(import *m) {
     if (m->result->up_to_date || (status != CO_OK && status != CO_ERR_DATA)) return status;
   }
   if (status == CO_ERR_DATA && duplicates) {
-    co_log(m->ctx, CO_LOG_WARN, "import", "'%s' is damaged (%s); it is made again", path,
-           co_error_last()->message);
+    co_import_warn_damaged(m->ctx, path);
     *m->result = (co_import_result){0};
     return CO_OK;
   }
-  if (status == CO_ERR_MEMORY) return status;
-  status =
-      co_fail_at(CO_ERR_IO, path, 0, 0,
-                 status == CO_OK ? "the file exists and was not made from these inputs and options"
-                                 : "the file exists and cannot be read");
-  co_hint("choose another output, or replace it with --force");
-  return status;
+  return co_import_refuse_existing(path, status);
 }
 
 static co_status open_inputs(import *m) {
