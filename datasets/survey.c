@@ -119,24 +119,34 @@ static co_status reject_rows(co_survey *s, bool *found) {
 
 // ---- the recipe --------------------------------------------------------------------------------
 
-static co_status check_names(const co_rows *rows, const co_recipe *recipe) {
+static bool is_key(const co_recipe *recipe, const char *name) {
+  for (int64_t i = 0; i < recipe->key_count; i++)
+    if (strcmp(recipe->key[i], name) == 0) return true;
+  return false;
+}
+
+static co_status no_column(const co_rows *rows, const co_recipe *recipe, const char *name) {
   const char *names[256];
-  int64_t count = rows->column_count < 256 ? rows->column_count : 256;
+  const int64_t count = rows->column_count < 256 ? rows->column_count : 256;
   for (int64_t i = 0; i < count; i++)
     names[i] = rows->names[i];
-  for (int64_t i = 0; i < recipe->column_count; i++) {
-    const char *name = recipe->columns[i].name;
-    if (co_rows_find(rows, name) >= 0) continue;
-    const char *near = co_nearest(name, names, count);
-    co_status status = co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
-                                  "there is no column '%.200s'", name);
-    if (near)
-      co_hint("did you mean '%.200s'?", near);
-    else
-      co_hint("its first columns are '%.100s'%s%.100s%s", names[0], count > 1 ? " and '" : "",
-              count > 1 ? names[1] : "", count > 1 ? "'" : "");
-    return status;
-  }
+  const char *near = co_nearest(name, names, count);
+  const char *form =
+      is_key(recipe, name) ? "; --join FILE:COLUMN=KEY where the key of FILE has another name" : "";
+  co_status status = co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
+                                "there is no column '%.200s'", name);
+  if (near)
+    co_hint("did you mean '%.200s'?%s", near, form);
+  else
+    co_hint("its first columns are '%.100s'%s%.100s%s%s", names[0], count > 1 ? " and '" : "",
+            count > 1 ? names[1] : "", count > 1 ? "'" : "", form);
+  return status;
+}
+
+static co_status check_names(const co_rows *rows, const co_recipe *recipe) {
+  for (int64_t i = 0; i < recipe->column_count; i++)
+    if (co_rows_find(rows, recipe->columns[i].name) < 0)
+      return no_column(rows, recipe, recipe->columns[i].name);
   return CO_OK;
 }
 

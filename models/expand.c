@@ -140,6 +140,14 @@ static co_status check_exclude(const expansion *e, const char *path, const co_no
                          "%s.exclude: must be a list of columns", path);
 }
 
+// Neither a type nor a pattern, nor what any column is called.
+static bool is_unknown(const co_schema *schema, const char *select) {
+  bool known = co_feature_class_find(select) || strpbrk(select, "*?[");
+  for (int64_t i = 0; i < schema->column_count; i++)
+    known |= strcmp(schema->columns[i].name, select) == 0;
+  return !known;
+}
+
 static co_status nothing_selected(const expansion *e, const co_node *item, const char *path,
                                   const char *select) {
   co_text have;
@@ -153,7 +161,11 @@ static co_status nothing_selected(const expansion *e, const co_node *item, const
   if (listed == 40) co_text_printf(&have, ", …");
   co_status status = co_node_problem(
       e->b->problems, item, have.data,
-      "%s: no column is left for 'select: %s'; `optional: true` allows that", path, select);
+      is_unknown(schema, select)
+          ? "%s: no column is left for 'select: %s', which is neither a type nor a column; "
+            "'*' selects all"
+          : "%s: no column is left for 'select: %s'; `optional: true` allows that",
+      path, select);
   co_text_free(&have);
   return status;
 }

@@ -228,20 +228,17 @@ void co_model_free(co_model *model) {
 
 // Tables of classes come behind the fixed ones.
 static bool describe_class(int i, const char **path, const char **doc, const co_field **fields) {
-  for (int k = 0; co_feature_class_list()[k]; k++) {
-    const co_feature_class *class_ = co_feature_class_list()[k];
-    *doc = class_->doc;
-    if (class_->input && class_->input->preprocessing && i-- == 0) {
-      *path = "input_features.preprocessing";
-      *fields = class_->input->preprocessing;
-      return true;
+  static const char *const paths[] = {"input_features.preprocessing",
+                                      "input_features.augmentation"};
+  for (int of = 0; of < 2; of++)
+    for (int k = 0; co_feature_class_list()[k]; k++) {
+      const co_feature_class *class_ = co_feature_class_list()[k];
+      if (!class_->input) continue;
+      *path = paths[of];
+      *doc = class_->doc;
+      *fields = of ? class_->input->augmentation : class_->input->preprocessing;
+      if (*fields && i-- == 0) return true;
     }
-    if (class_->input && class_->input->augmentation && i-- == 0) {
-      *path = "input_features.augmentation";
-      *fields = class_->input->augmentation;
-      return true;
-    }
-  }
   return false;
 }
 

@@ -18,6 +18,7 @@ typedef struct listing {
   cohort_result *result;
   const char *topic;
   const char *only; // the entry of that name; NULL = all
+  const char *last; // the name of the entry before
   int64_t found;
 } listing;
 
@@ -74,7 +75,10 @@ static void describe_entry(listing *list, const char *name, const char *doc,
   co_json_string(json, name);
   co_json_key(json, "doc");
   co_json_string(json, doc);
-  co_text_printf(&result->text, "  %-32s %s\n", name, doc);
+  // Several tables of one section have one heading.
+  const bool again = list->last && strcmp(list->last, name) == 0;
+  co_text_printf(&result->text, "  %-32s %s\n", again ? "" : name, doc);
+  list->last = name;
   co_json_key(json, "options");
   co_json_open(json, '[');
   for (int i = 0; fields && fields[i].key; i++)

@@ -146,6 +146,8 @@ refused 2 "another table is called 'customers'" -- import -O x.h5 "${recipe[@]}"
 refused 2 '--carry towns' -- import -O x.h5 "${recipe[@]}" "${joined[@]}" --carry towns
 refused 4 "there is no column 'regoin'" -- import -O x.h5 "${recipe[@]}" customers.csv --join regions.csv:regoin=code
 refused 4 "there is no column 'region'" -- import -O x.h5 "${recipe[@]}" customers.csv --join regions.csv:region
+grep -q "first columns are 'code' and 'area'; --join FILE:COLUMN=KEY where the key of FILE has another name" err ||
+  fail 'the hint at the form of a key with another name'
 (cat regions.csv && sed -n 3p regions.csv) >twice.csv
 refused 4 "twice.csv:14: row 13, column 'code': the key '2' occurs in line 3 already" -- \
   import -O x.h5 "${recipe[@]}" customers.csv --join twice.csv:region=code

@@ -90,6 +90,10 @@ static void mistakes_are_named(void **unused) {
   (void)unused;
   refuse("input_features: [{select: number}, {select: age}]", "column 'age' is selected twice");
   refuse("input_features: [{select: 'none_*'}]", "no column is left for 'select: none_*'");
+  refuse("input_features: [{select: all}]",
+         "'select: all', which is neither a type nor a column; '*' selects all");
+  refuse("input_features: [{select: text}]", "'select: text'; `optional: true` allows that");
+  refuse("input_features: [{name: city}, {select: city}]", "`optional: true` allows that");
   refuse("input_features: [{select: number, exclude: [agee]}]", "no column 'agee'");
   refuse("input_features: [{select: number, exclude: age}]", "must be a list of columns");
   refuse("input_features: [{select: number, name: age}]", "name: unknown key");

@@ -165,6 +165,22 @@ static void test_unknown_topic(void **state) {
   cohort_context_free(context);
 }
 
+// Of a section with a table for each type, too.
+static void test_headings_stand_once(void **state) {
+  (void)state;
+  cohort_context *context = context_of();
+  char *text = describe(context, "features"), *names[MOST];
+  int count = list_entries(text, names), of_types = 0;
+  for (int i = 0; i < count; i++) {
+    of_types += strcmp(names[i], "input_features.preprocessing") == 0;
+    for (int k = 0; k < i; k++)
+      if (strcmp(names[i], names[k]) == 0) fail_msg("'%s' stands twice", names[i]);
+  }
+  assert_int_equal(of_types, 1);
+  free(text);
+  cohort_context_free(context);
+}
+
 static void test_one_entry(void **state) {
   (void)state;
   cohort_context *context = context_of();
@@ -186,8 +202,8 @@ static void test_one_entry(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TRAINING_TEST(test_every_key_has_help),
-                                     TRAINING_TEST(test_unknown_topic),
-                                     TRAINING_TEST(test_one_entry)};
+  const struct CMUnitTest tests[] = {
+      TRAINING_TEST(test_every_key_has_help), TRAINING_TEST(test_unknown_topic),
+      TRAINING_TEST(test_headings_stand_once), TRAINING_TEST(test_one_entry)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
