@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "datasets/source.h"
+#include "datasets/text_input.h"
 
 // ---- formats -----------------------------------------------------------------------------------
 
@@ -31,13 +31,15 @@ bool co_rows_is_database(const char *path) {
 }
 
 // Whether the text's first character, blanks aside, opens an object.
-static co_status begins_as_json(co_context *ctx, const char *path, bool *out) {
-  co_source *source;
-  char begin[256];
+static co_status begins_as_json(co_context *ctx, const char *path, const char *encoding,
+                                bool *out) {
+  co_text_input *input;
+  unsigned char begin[256];
   size_t got, at = 0;
-  CO_RETURN_IF_FAILED(co_source_open(&source, ctx, path));
-  co_status status = co_source_read(source, begin, sizeof begin, &got);
-  co_source_close(source);
+  bool ended;
+  CO_RETURN_IF_FAILED(co_text_input_open(&input, ctx, path, encoding, false));
+  co_status status = co_text_input_read(input, begin, sizeof begin, &got, &ended);
+  co_text_input_close(input);
   if (status == CO_OK && got >= 3 && memcmp(begin, "\xEF\xBB\xBF", 3) == 0) at = 3;
   while (status == CO_OK && at < got && strchr(" \t\r\n", begin[at]) && begin[at])
     at++;
@@ -62,7 +64,7 @@ co_status co_rows_open(co_rows **out, co_context *ctx, const char *path,
   if (options->queried) return co_csv_open(out, ctx, path, options);
   if (co_rows_is_database(path)) return co_sqlite_open(out, ctx, path, options);
   CO_RETURN_IF_FAILED(refuse_query(options));
-  if (!options->encoding) CO_RETURN_IF_FAILED(begins_as_json(ctx, path, &json));
+  CO_RETURN_IF_FAILED(begins_as_json(ctx, path, options->encoding, &json));
   return json ? co_json_lines_open(out, ctx, path, options) : co_csv_open(out, ctx, path, options);
 }
 

@@ -120,6 +120,9 @@ sed 's/shoe/sho\xe9/' items.csv >latin.csv
 expect 0 import -O h.h5 "${log[@]}" --item what --join latin.csv:what=sku --encoding latin1 --no-quotes
 grep -aq 'shoé' h.h5 || fail 'the table of items is not read in the encoding given'
 expect 9 import -O h.h5 "${log[@]}" --item what --join latin.csv:what=sku --encoding latin1 --no-quotes "${hidden[@]}"
+printf '{"sku": "i%d", "kind": "sho\xe9", "price": 1}\n' 0 1 2 3 4 5 6 >latin.jsonl
+expect 0 import -O j.h5 "${log[@]}" --item what --join latin.jsonl:what=sku --encoding latin1
+grep -aq 'shoé' j.h5 || fail 'JSON lines of items are not read in the encoding given'
 expect 0 import -O h.h5 "${log[@]}" --item what --join items.csv:what=sku "${hidden[@]}" --force --json
 json unlisted_items=1
 expect 0 train -c c.yaml --dataset h.h5 --run-dir h --set 'input_features=[{select: price}]' --set trainer.max_epochs=1

@@ -60,6 +60,11 @@ expect 0 import -O x.h5 --force "${recipe[@]}" --encoding utf-16 wide/t.csv --js
 iconv -f utf-8 -t latin1 t.csv >latin/t.csv
 expect 0 import -O x.h5 --force "${recipe[@]}" --encoding latin1 latin/t.csv --json
 [ "$(fingerprint)" = "$same" ] || fail 'latin1 makes another dataset'
+for encoding in utf-16 latin1; do # JSON lines, too
+  iconv -f utf-8 -t $encoding t.jsonl >latin/t.jsonl
+  expect 0 import -O x.h5 --force "${recipe[@]}" --encoding $encoding latin/t.jsonl --json
+  [ "$(fingerprint)" = "$same" ] || fail "JSON lines in $encoding make another dataset"
+done
 OMP_NUM_THREADS=3 expect 0 import -O x.h5 --force "${recipe[@]}" t.csv --json
 [ "$(fingerprint)" = "$same" ] || fail 'three threads make another dataset'
 cmp -s csv.h5 x.h5 || fail 'three threads make other bytes'

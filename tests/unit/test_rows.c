@@ -310,6 +310,9 @@ static void encodings_are_converted(void **state) {
   write_bytes("t.csv", wide, sizeof wide - 1);
   assert_int_equal(read_all(f, &(co_rows_options){.encoding = "utf-16"}, got, sizeof got), CO_OK);
   assert_string_equal(got, "a /[\xE2\x82\xAC]");
+  write_text("{\"a\": \"caf\xE9\", \"b\": 1}\n");
+  assert_int_equal(read_all(f, &(co_rows_options){.encoding = "latin1"}, got, sizeof got), CO_OK);
+  assert_string_equal(got, "a b /[caf\xC3\xA9][1]");
   write_text("a,b\n1,caf\xE9\n");
   assert_int_equal(read_all(f, &(co_rows_options){.encoding = "ascii"}, got, sizeof got),
                    CO_ERR_DATA);
