@@ -498,6 +498,10 @@ static void test_refusals(void **state) {
        "there is none around a Dense Activation"},
       {"2.3.1", SEQUENTIAL(EACH(LAYER("LayerNormalization", "\"axis\": [2]"))),
        "there is no axis but the last: 2"},
+      {"2.3.1",
+       SEQUENTIAL(LAYER("TimeDistributed",
+                        "\"name\": \"a\", " OVER("3") ", \"layer\": " LAYER("ReLU", ""))),
+       "(TimeDistributed): its input has no events: it needs two dimensions or more"},
       // What a model within a model says of its size is believed as far as the file has numbers.
       {"2.3.1",
        SEQUENTIAL(LAYER("Dropout", "\"rate\": 0.5, " OVER("1000")) "," LAYER(

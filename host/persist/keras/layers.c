@@ -457,6 +457,8 @@ static co_status time_distributed(keras_network *net, keras_layer *layer, const 
   keras_mapper *map = works_along_last(inner.class_) ? find_mapper(inner.class_) : NULL;
   if (!map) return keras_refuse(layer, "there is none around a %.60s", inner.class_);
   CO_RETURN_IF_FAILED(keras_rest(layer));
+  if (keras_shape(net, call->in[0])->rank < 2) // as Keras does
+    return keras_refuse(layer, "its input has no events: it needs two dimensions or more");
   keras_layer both = *layer;
   both.class_ = inner.class_;
   both.config = inner.config;
