@@ -39,7 +39,7 @@ static co_status split_name(co_arena *arena, const char *text, const char **name
 static const char *default_name(co_arena *arena, const char *path) {
   size_t length = strlen(path);
   static const char own[] = "/model.h5";
-  if (length > strlen(own) && strcmp(path + length - strlen(own), own) == 0) length -= strlen(own);
+  if (length > strlen(own) && co_text_ends_in(path, own)) length -= strlen(own);
   while (length && path[length - 1] == '/')
     length--;
   size_t begin = length;

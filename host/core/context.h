@@ -145,6 +145,7 @@ void co_text_init(co_text *text, co_context *ctx);
 void co_text_free(co_text *text);
 void co_text_append(co_text *text, const char *bytes, size_t length);
 void co_text_printf(co_text *text, const char *format, ...) CO_PRINTF(2, 3);
+bool co_text_ends_in(const char *text, const char *end);
 
 #ifdef __cplusplus
 }

@@ -49,3 +49,8 @@ void co_text_printf(co_text *text, const char *format, ...) {
   va_end(arguments);
   text->length += (size_t)length;
 }
+
+bool co_text_ends_in(const char *text, const char *end) {
+  const size_t length = strlen(text), tail = strlen(end);
+  return length >= tail && memcmp(text + length - tail, end, tail) == 0;
+}

@@ -180,8 +180,7 @@ static co_status compare_metrics(co_run_comparison *out, co_context *ctx, const 
 }
 
 static int is_checkpoint(const struct dirent *entry) {
-  size_t length = strlen(entry->d_name);
-  return length > 3 && strcmp(entry->d_name + length - 3, ".h5") == 0;
+  return strlen(entry->d_name) > 3 && co_text_ends_in(entry->d_name, ".h5");
 }
 
 // Names ascending; each with its file, links too.

@@ -158,11 +158,6 @@ co_status keras_channels_last(keras_layer *layer) {
   return keras_word(layer, "dim_ordering", NULL, old, 0, &ignored);
 }
 
-static bool ends_in(const char *text, const char *end) {
-  size_t length = strlen(text), tail = strlen(end);
-  return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 // Of a name, of training alone, or of how Keras computes the same.
 static bool is_harmless(const char *key) {
   static const char *const ends[] = {"_initializer", "_regularizer", "_constraint",
@@ -174,7 +169,7 @@ static bool is_harmless(const char *key) {
       "synchronized", "weights",         "forget_bias_init",    "build_input_shape",
       "autocast",     "renorm_momentum", "zero_output_for_mask"};
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-    if (ends_in(key, ends[i])) return true;
+    if (co_text_ends_in(key, ends[i])) return true;
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
     if (strcmp(keys[i], key) == 0) return true;
   return false;

@@ -96,8 +96,7 @@ static bool is_listed(const char *options, const char *key) {
 }
 
 static bool is_of_training(const char *key) {
-  const char *end = strstr(key, "_initializer");
-  return (end && !end[sizeof "_initializer" - 1]) || strcmp(key, "zero_first") == 0 ||
+  return co_text_ends_in(key, "_initializer") || strcmp(key, "zero_first") == 0 ||
          strcmp(key, "update") == 0;
 }
 
