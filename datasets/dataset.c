@@ -241,21 +241,49 @@ co_status co_dataset_ranges(co_dataset *d, const char *table, const int64_t **be
   return CO_OK;
 }
 
-co_status co_dataset_cut(co_dataset **out, co_dataset *dataset, const char *events, int64_t *begin,
-                         int64_t *end) {
+// What a sample had for each of the samples that are to be; NULL, the identity, becomes `of`.
+static co_status take(int64_t **values, co_arena *arena, const int64_t *of, int64_t count) {
+  const int64_t *have = *values;
+  *values = co_arena_alloc(arena, (size_t)count + 1, sizeof **values);
+  for (int64_t i = 0; *values && i < count; i++)
+    (*values)[i] = have ? have[of[i]] : of[i];
+  return *values ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status take_samples(co_dataset *d, const int64_t *of) {
+  const int64_t tables = d->schema.table_count;
+  const dataset_table *have = d->reach;
+  d->reach = co_arena_alloc(d->arena, (size_t)tables, sizeof *d->reach);
+  if (!d->reach) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < tables; i++) {
+    dataset_table *reach = &d->reach[i];
+    *reach = have[i];
+    if (d->tables[i].kind != CO_TABLE_EVENTS) {
+      CO_RETURN_IF_FAILED(take(&reach->index, d->arena, of, d->rows));
+    } else {
+      CO_RETURN_IF_FAILED(take(&reach->begin, d->arena, of, d->rows));
+      CO_RETURN_IF_FAILED(take(&reach->end, d->arena, of, d->rows));
+    }
+  }
+  return d->as_of ? take(&d->as_of, d->arena, of, d->rows) : CO_OK;
+}
+
+co_status co_dataset_cut(co_dataset **out, co_dataset *dataset, const char *events,
+                         const co_dataset_cuts *cuts) {
   const dataset_table *reach = NULL;
   co_dataset *d;
   *out = NULL;
   CO_RETURN_IF_FAILED(find_table(dataset, events, true, &reach));
   CO_RETURN_IF_FAILED(share(&d, dataset));
-  d->reach = co_arena_alloc(d->arena, (size_t)d->schema.table_count, sizeof *d->reach);
-  if (!d->reach) {
+  d->rows = cuts->count;
+  memset(d->split_count, 0, sizeof d->split_count);
+  co_status status = take_samples(d, cuts->sample);
+  if (status != CO_OK) {
     co_dataset_close(d);
-    return CO_ERR_MEMORY;
+    return status;
   }
-  memcpy(d->reach, dataset->reach, (size_t)d->schema.table_count * sizeof *d->reach);
-  d->reach[reach - dataset->reach].begin = begin;
-  d->reach[reach - dataset->reach].end = end;
+  d->reach[reach - dataset->reach].begin = cuts->begin;
+  d->reach[reach - dataset->reach].end = cuts->end;
   *out = d;
   return CO_OK;
 }

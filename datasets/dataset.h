@@ -34,11 +34,16 @@ co_status co_dataset_split(co_dataset *dataset, co_split split, const int64_t **
 // The same data with other splits: `split` has the co_split of each sample; CO_SPLIT_COUNT = in none.
 // It shares all else with `dataset`, which must outlive it, and has a fingerprint of its own.
 co_status co_dataset_resplit(co_dataset **out, co_dataset *dataset, const uint8_t *split);
-// The same data where samples see other events of one table, those of [begin, end) (co_dataset_ranges).
-// It shares all else with `dataset`, which must outlive it; the arrays are borrowed, and may be changed
-// while nobody reads them.
-co_status co_dataset_cut(co_dataset **out, co_dataset *dataset, const char *events, int64_t *begin,
-                         int64_t *end);
+// Samples that are others but for the events of one table, of which they see [begin, end)
+// (co_dataset_ranges).
+typedef struct co_dataset_cuts {
+  const int64_t *sample;
+  int64_t *begin, *end, count;
+} co_dataset_cuts;
+// The same data with these samples, in no split. It shares all else with `dataset`, which must outlive it;
+// `begin` and `end` are borrowed.
+co_status co_dataset_cut(co_dataset **out, co_dataset *dataset, const char *events,
+                         const co_dataset_cuts *cuts);
 // What an importer made it of, a schema file as YAML (datasets/recipe.h); NULL = not known. It does
 // not count for the fingerprint.
 const char *co_dataset_recipe(const co_dataset *dataset);

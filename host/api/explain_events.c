@@ -7,7 +7,7 @@
 #include "host/api/explain.h"
 #include "host/eval/timeline.h"
 
-enum { CELL = 64, WIDTH = 58, ROWS = 4096 }; // ROWS: at once
+enum { CELL = 64, WIDTH = 58, SCORED = 1 << 18 }; // at once: rows, each with fewer events each time
 
 // What is told of a row.
 typedef struct told {
@@ -191,8 +191,9 @@ co_status co_explain_events(co_explaining *e, cohort_result *result) {
   telling t = {.e = e};
   e->method = "the score as events come";
   CO_RETURN_IF_FAILED(co_explain_write_header(e, "event,values,effect,score"));
-  for (int64_t begin = 0; begin < e->count; begin += ROWS)
+  const int64_t most = SCORED / (e->options->events + 2);
+  for (int64_t begin = 0; begin < e->count; begin += most)
     CO_RETURN_IF_FAILED(
-        tell_rows(&t, begin, e->count - begin < ROWS ? e->count - begin : ROWS, result));
+        tell_rows(&t, begin, e->count - begin < most ? e->count - begin : most, result));
   return CO_OK;
 }

@@ -19,16 +19,14 @@ struct co_timeline {
   co_numbers time;            // of events; values NULL where none is stored
   co_timeline_value *values;
   int64_t value_count;
+  // What is scored, sample by sample: all of its events, one less each as far as they are told of, none.
   co_dataset *cut;
-  int64_t *cut_end; // what its samples see
+  co_dataset_cuts cuts;
+  int64_t at, less; // whose score comes next: of `count`, without so many events
   int32_t *class_;  // (count)
   int64_t longest;  // the most events of a sample that are told of
-  double *value;    // (count, longest + 1): after all events, then after one less each
+  double *value;    // (count, longest + 1): before the events that are told of, after each
   double *none;     // (count)
-  // The run at hand: its samples, their places among all, how many have come, where their values go.
-  int64_t *samples, *place, arrived, stride;
-  double *to;
-  bool choose; // their classes, too
 };
 
 // ---- what is asked for -------------------------------------------------------------------------
@@ -87,9 +85,31 @@ static co_status open_values(co_timeline *t) {
   return CO_OK;
 }
 
-static co_status open_all(co_timeline *t) {
+// What samples see, and each of them by its number.
+static co_status list_cuts(co_timeline *t, int64_t **numbers) {
+  int64_t count = 0, *sample;
+  for (int64_t i = 0; i < t->request.count; i++)
+    count += told_of(t, i) + 2;
+  t->cuts.sample = sample = co_arena_alloc(t->arena, (size_t)count + 1, sizeof *sample);
+  t->cuts.begin = co_arena_alloc(t->arena, (size_t)count + 1, sizeof *t->cuts.begin);
+  t->cuts.end = co_arena_alloc(t->arena, (size_t)count + 1, sizeof *t->cuts.end);
+  *numbers = co_arena_alloc(t->arena, (size_t)count + 1, sizeof **numbers);
+  if (!sample || !t->cuts.begin || !t->cuts.end || !*numbers) return CO_ERR_MEMORY;
+  for (int64_t i = 0, k = 0; i < t->request.count; i++)
+    for (int64_t less = 0; less < told_of(t, i) + 2; less++, k++) {
+      const int64_t of = t->request.samples[i];
+      sample[k] = of;
+      t->cuts.begin[k] = t->begin[of];
+      t->cuts.end[k] = less > told_of(t, i) ? t->begin[of] : t->end[of] - less;
+      (*numbers)[k] = k;
+    }
+  t->cuts.count = count;
+  return CO_OK;
+}
+
+static co_status open_all(co_timeline *t, int64_t **numbers) {
   const co_timeline_request *r = &t->request;
-  const size_t count = (size_t)r->count, rows = (size_t)co_dataset_rows(r->dataset);
+  const size_t count = (size_t)r->count;
   t->output = &r->predictor->model->outputs[r->output];
   if (!has_value(t))
     return co_fail(CO_ERR_USAGE, "'%.200s' has no single value that events could change",
@@ -99,19 +119,13 @@ static co_status open_all(co_timeline *t) {
   for (int64_t i = 0; i < r->count; i++)
     if (told_of(t, i) > t->longest) t->longest = told_of(t, i);
   CO_RETURN_IF_FAILED(co_arena_create(&t->arena, t->ctx));
-  int64_t *begin = co_arena_alloc(t->arena, rows + 1, sizeof *begin);
-  t->cut_end = co_arena_alloc(t->arena, rows + 1, sizeof *t->cut_end);
   t->class_ = co_arena_alloc(t->arena, count + 1, sizeof *t->class_);
   t->value = co_arena_alloc(t->arena, count * (size_t)(t->longest + 1) + 1, sizeof *t->value);
   t->none = co_arena_alloc(t->arena, count + 1, sizeof *t->none);
-  t->samples = co_arena_alloc(t->arena, count + 1, sizeof *t->samples);
-  t->place = co_arena_alloc(t->arena, count + 1, sizeof *t->place);
-  if (!begin || !t->cut_end || !t->class_ || !t->value || !t->none || !t->samples || !t->place)
-    return CO_ERR_MEMORY;
+  if (!t->class_ || !t->value || !t->none) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(open_values(t));
-  memcpy(begin, t->begin, rows * sizeof *begin);
-  memcpy(t->cut_end, t->end, rows * sizeof *t->cut_end);
-  return co_dataset_cut(&t->cut, r->dataset, t->table, begin, t->cut_end);
+  CO_RETURN_IF_FAILED(list_cuts(t, numbers));
+  return co_dataset_cut(&t->cut, r->dataset, t->table, &t->cuts);
 }
 
 // ---- values ------------------------------------------------------------------------------------
@@ -142,58 +156,29 @@ static co_status take_scores(void *user, const int64_t *samples, int64_t rows,
   const int64_t width = co_model_score_width(t->request.predictor->model, t->request.output);
   (void)samples;
   for (int64_t row = 0; row < rows; row++) {
-    const int64_t i = t->place[t->arrived++];
+    const int64_t i = t->at, told = told_of(t, i);
     const float *score = scores[t->request.output] + row * width;
-    if (t->choose) t->class_[i] = class_of(t, score);
-    t->to[i * t->stride] = value_of(t, score, t->class_[i]);
+    double *value = t->less > told ? &t->none[i] : &t->value[i * (t->longest + 1) + told - t->less];
+    if (!t->less) t->class_[i] = class_of(t, score);
+    *value = value_of(t, score, t->class_[i]);
+    if (t->less++ <= told) continue;
+    t->at++;
+    t->less = 0;
   }
   return CO_OK;
 }
 
-// Of the samples with at least `less` events that are told of, the values without the last `less`; of
-// all samples (-1), those without any event.
-static co_status score(co_timeline *t, int64_t less) {
+static co_status make(co_timeline *t) {
   const co_timeline_request *r = &t->request;
-  int64_t count = 0;
-  for (int64_t i = 0; i < r->count; i++) {
-    const int64_t sample = r->samples[i];
-    if (less > told_of(t, i)) continue;
-    t->cut_end[sample] = less < 0 ? t->begin[sample] : t->end[sample] - less;
-    t->place[count] = i;
-    t->samples[count++] = sample;
-  }
-  t->arrived = 0;
-  t->choose = less == 0;
-  t->to = less < 0 ? t->none : t->value + less;
-  t->stride = less < 0 ? 1 : t->longest + 1;
   const co_scoring_options options = {.watch = r->watch,
                                       .stoppable = true,
                                       .workers = r->workers,
                                       .stage = r->stage,
                                       .sink = take_scores,
                                       .user = t};
-  return count ? r->predictor->class_->run(r->predictor, t->cut, t->samples, count, &options)
-               : CO_OK;
-}
-
-// From the last event to the first, as a row of the result has them the other way.
-static void turn(co_timeline *t, int64_t i) {
-  double *value = t->value + i * (t->longest + 1);
-  for (int64_t a = 0, b = told_of(t, i); a < b; a++, b--) {
-    const double swap = value[a];
-    value[a] = value[b];
-    value[b] = swap;
-  }
-}
-
-static co_status make(co_timeline *t) {
-  CO_RETURN_IF_FAILED(open_all(t));
-  for (int64_t less = 0; less <= t->longest; less++)
-    CO_RETURN_IF_FAILED(score(t, less));
-  CO_RETURN_IF_FAILED(score(t, -1));
-  for (int64_t i = 0; i < t->request.count; i++)
-    turn(t, i);
-  return CO_OK;
+  int64_t *numbers = NULL;
+  CO_RETURN_IF_FAILED(open_all(t, &numbers));
+  return r->predictor->class_->run(r->predictor, t->cut, numbers, t->cuts.count, &options);
 }
 
 co_status co_timeline_make(co_timeline **out, const co_timeline_request *request) {
