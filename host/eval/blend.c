@@ -378,28 +378,28 @@ static void close_blend(co_predictor *predictor) {
 static const co_predictor_class blend_class = {.name = "blend", .run = run, .close = close_blend};
 
 static co_status create(blend **out, co_predictor *network) {
-  *out = co_alloc_zero(network->ctx, 1, sizeof **out);
-  if (!*out) return CO_ERR_MEMORY;
-  (*out)->base = *network;
-  (*out)->base.class_ = &blend_class;
-  (*out)->network = network;
-  return CO_OK;
+  blend *p = *out = co_alloc_zero(network->ctx, 1, sizeof **out);
+  if (!p) return CO_ERR_MEMORY;
+  p->base = *network;
+  p->base.class_ = &blend_class;
+  p->network = network;
+  p->weights = co_alloc(network->ctx, (size_t)network->model->output_count * sizeof *p->weights);
+  if (p->weights) return CO_OK;
+  co_free(network->ctx, p);
+  *out = NULL;
+  return CO_ERR_MEMORY;
 }
 
-static co_status take_weights(blend *p, co_estimator *baseline) {
+static co_status read_weights(float *out, const co_estimator *baseline) {
   const co_shape shape = co_shape_make(1, (int64_t)1);
-  const int64_t outputs = p->base.model->output_count;
-  p->baseline = baseline;
-  p->weights = co_alloc(p->base.ctx, (size_t)outputs * sizeof *p->weights);
-  if (!p->weights) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < outputs; i++) {
+  for (int64_t i = 0; i < baseline->model->output_count; i++) {
     const co_fitted *array;
     CO_RETURN_IF_FAILED(co_estimator_array(baseline, i, "blend", CO_F64, &shape, &array));
     double weight = *(const double *)array->bytes;
     if (!(weight >= 0 && weight <= 1))
       return co_fail(CO_ERR_MODEL, "the weight of '%s' in its blend is %g", baseline->class_->name,
                      weight);
-    p->weights[i] = (float)weight;
+    out[i] = (float)weight;
   }
   return CO_OK;
 }
@@ -408,7 +408,8 @@ co_status co_blend_attach(co_predictor **out, co_predictor *network, co_estimato
   blend *p;
   *out = NULL;
   CO_RETURN_IF_FAILED(create(&p, network));
-  co_status status = take_weights(p, baseline);
+  p->baseline = baseline;
+  co_status status = read_weights(p->weights, baseline);
   if (status == CO_OK)
     *out = &p->base;
   else
@@ -416,12 +417,13 @@ co_status co_blend_attach(co_predictor **out, co_predictor *network, co_estimato
   return status;
 }
 
-static co_status read_baseline(blend *p, const char *name) {
-  CO_RETURN_IF_FAILED(co_baselines_read(&p->baselines, p->base.model, p->base.path));
-  co_estimator *baseline = co_baselines_find(&p->baselines, name);
-  if (baseline) return take_weights(p, baseline);
-  co_status status = co_fail_at(CO_ERR_MODEL, p->base.path, 0, 0,
-                                "it has no '%s' to blend its network with", name);
+co_status co_blend_read(co_baselines *baselines, co_estimator **baseline, float *weights,
+                        const co_model *network, const char *path, const char *name) {
+  CO_RETURN_IF_FAILED(co_baselines_read(baselines, network, path));
+  *baseline = co_baselines_find(baselines, name);
+  if (*baseline) return read_weights(weights, *baseline);
+  co_status status =
+      co_fail_at(CO_ERR_MODEL, path, 0, 0, "it has no '%s' to blend its network with", name);
   co_hint("checkpoints have the network alone; take the run's model.h5");
   return status;
 }
@@ -435,7 +437,8 @@ co_status co_blend_open(co_predictor **out, co_predictor *network, const char *b
     return status;
   }
   p->owns_network = true;
-  status = read_baseline(p, baseline);
+  status = co_blend_read(&p->baselines, &p->baseline, p->weights, network->model, network->path,
+                         baseline);
   if (status == CO_OK)
     *out = &p->base;
   else

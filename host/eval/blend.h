@@ -16,6 +16,10 @@ co_status co_blend_fit(co_estimator *baseline, co_predictor *network, co_dataset
                        const int64_t *samples, int64_t count, const co_scoring_options *options);
 // Of a baseline that has a weight; both are borrowed.
 co_status co_blend_attach(co_predictor **out, co_predictor *network, co_estimator *baseline);
+// Of a model file: all of its baselines, which the caller frees in any case, that of this name, and its weight
+// of each output of the network.
+co_status co_blend_read(co_baselines *baselines, co_estimator **baseline, float *weights,
+                        const co_model *network, const char *path, const char *name);
 // Takes the network, which is of a model file, over, and reads the baseline from there.
 co_status co_blend_open(co_predictor **out, co_predictor *network, const char *baseline);
 // What golden rows are scored by, which have of a log no more than a network reads: of a blend with a model of

@@ -51,6 +51,10 @@ static bool find_block(const co_exported *e, co_value input, int64_t *block) {
   return false;
 }
 
+char co_c_letter(const co_exported *e, const co_plan *plan) {
+  return plan != e->network ? 's' : e->is_baseline ? 'b' : 'n';
+}
+
 void co_c_value(co_text *out, const co_exported *e, const co_plan *plan, co_value value) {
   int64_t block;
   if (value == CO_NO_VALUE) {
@@ -62,7 +66,7 @@ void co_c_value(co_text *out, const co_exported *e, const co_plan *plan, co_valu
     plan = e->section_plan;
     value = co_exported_base(plan, plan->outputs[block]);
   }
-  co_text_printf(out, "%c%d", plan == e->network ? 'n' : 's', (int)value);
+  co_text_printf(out, "%c%d", co_c_letter(e, plan), (int)value);
 }
 
 // ---- what emitters share -----------------------------------------------------------------------

@@ -21,6 +21,8 @@ co_status co_c_part(co_text *out, const char *name);
 co_status co_c_parts(co_text *out, const char *const *names);
 // Prints the operation to the body. CO_ERR_MODEL where there is no such operation in C.
 co_status co_c_operation(co_c_program *program, const co_plan *plan, const co_plan_op *op);
+// What names of a plan's values begin with: 's' of the section's, 'n' of the network's, 'b' of a blend's baseline.
+char co_c_letter(const co_exported *exported, const co_plan *plan);
 // "n12" of the network's plan, "s3" of the section's: what the memory is called that a value lies in.
 void co_c_value(co_text *out, const co_exported *exported, const co_plan *plan, co_value value);
 

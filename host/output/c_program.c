@@ -195,7 +195,7 @@ static co_status declare(printing *p, const co_plan *plan, co_value value) {
   if (*done || fed) return CO_OK;
   *done = true;
   CO_RETURN_IF_FAILED(constant_of(p, plan, value, &values));
-  snprintf(name, sizeof name, "%c%d", network ? 'n' : 's', (int)value);
+  snprintf(name, sizeof name, "%c%d", co_c_letter(p->e, plan), (int)value);
   if (values) {
     co_text_printf(p->out, "// %s\n", v->info.name ? v->info.name : "");
     return print_array(p->out, name, v->info.desc.dtype, values, count);
@@ -326,8 +326,6 @@ static void print_design(printing *p) {
 
 static co_status print_estimator(printing *p) {
   co_exported *e = p->e;
-  if (strcmp(e->estimator->class_->name, "linear") != 0)
-    return co_exported_refuse(e, "the predictor", e->estimator->class_->name, "C");
   CO_RETURN_IF_FAILED(co_c_need(&p->program, "linear"));
   print_design(p);
   for (int64_t i = 0; i < e->model->output_count; i++) {
@@ -347,11 +345,11 @@ static co_status print_estimator(printing *p) {
     snprintf(name, sizeof name, "intercepts_%d", (int)i);
     co_c_doubles(p->out, name, intercepts->bytes, output->width);
     co_text_printf(&p->program.body,
-                   "  linear(design, %lld, places, %lld, coefficients_%d, intercepts_%d, n%d, "
+                   "  linear(design, %lld, places, %lld, coefficients_%d, intercepts_%d, %c%d, "
                    "%lld);\n",
                    (long long)e->estimator->columns.numbers, (long long)e->estimator->columns.codes,
-                   (int)i, (int)i, (int)co_exported_base(e->network, head),
-                   (long long)output->width);
+                   (int)i, (int)i, co_c_letter(e, e->network),
+                   (int)co_exported_base(e->network, head), (long long)output->width);
   }
   return CO_OK;
 }
@@ -536,33 +534,6 @@ static const char *key_of(const printing *p) {
   return NULL;
 }
 
-static void print_help(printing *p) {
-  bool image = is_image(p);
-  const char *usage =
-      image
-          ? "usage: scorer [FILE]\n"
-            "Scores images, an IDX file of bytes (unpacked), from FILE or standard input: CSV on\n"
-            "standard output, with the number of each image from 0.\n"
-          : "usage: scorer [-k COLUMN] [-d CHARACTER] [FILE]\n"
-            "Scores a table, CSV in UTF-8 with a header, from FILE or standard input: CSV on\n"
-            "standard output. Columns are found by their names, others are passed over.\n"
-            "  -k COLUMN     names rows (default: as in training, else their number from 0)\n"
-            "  -d CHARACTER  between fields, or tab (default: found out from the first line)\n";
-  const char *rest =
-      "  --self-test   scores rows of the training anew and compares\n"
-      "  -h            this\n"
-      "Exit codes: 0 done, 2 wrong options, 4 data that cannot be scored, 9 reading or\n"
-      "writing failed, 10 the self-test failed.\n";
-  co_text_printf(p->out, "\n#define HELP");
-  for (int part = 0; part < 2; part++)
-    for (const char *at = part ? rest : usage; *at;) {
-      int length = (int)strcspn(at, "\n");
-      co_text_printf(p->out, " \\\n  \"%.*s\\n\"", length, at);
-      at += length + 1;
-    }
-  co_text_printf(p->out, "\nenum { TABLE = %d };\n", !image);
-}
-
 static bool has_dates(const printing *p) {
   for (int64_t i = 0; i < p->column_count; i++)
     if (p->columns[i]->type == CO_COLUMN_DATE) return true;
@@ -617,12 +588,50 @@ static void print_image_head(printing *p) {
                  (long long)shape->dim[0], (long long)shape->dim[1], (long long)shape->dim[2]);
 }
 
+static co_status print_predictions(printing *p) {
+  if (p->e->estimator) CO_RETURN_IF_FAILED(print_estimator(p));
+  return print_operations(p, p->e->network);
+}
+
+static void print_prediction(printing *p, const co_exported *e, int64_t output) {
+  co_c_value(&p->program.body, e, e->network,
+             e->network->outputs[e->model->outputs[output].prediction]);
+}
+
+// Of a blend: what its network predicts becomes what both do.
+static co_status print_mix(printing *p) {
+  const co_exported *e = p->e;
+  co_text *body = &p->program.body;
+  CO_RETURN_IF_FAILED(co_c_need(&p->program, "mix"));
+  for (int64_t i = 0; i < e->model->output_count; i++) {
+    co_text_printf(body, "  mix(");
+    print_prediction(p, e, i);
+    co_text_printf(body, ", ");
+    print_prediction(p, e->baseline, i);
+    co_text_printf(body, ", %lld, ", (long long)e->model->outputs[i].width);
+    co_c_double(body, (double)e->blend[i]);
+    co_text_printf(body, ");\n");
+  }
+  return CO_OK;
+}
+
+static co_status print_blend(printing *p) {
+  co_exported *e = p->e;
+  const int64_t values = e->section_plan->value_count + e->baseline->network->value_count;
+  p->declared = co_arena_alloc(e->arena, (size_t)values + 1, sizeof *p->declared);
+  if (!p->declared) return CO_ERR_MEMORY;
+  p->e = p->program.exported = e->baseline;
+  co_status status = print_predictions(p);
+  p->e = p->program.exported = e;
+  return status == CO_OK ? print_mix(p) : status;
+}
+
 // Data to p->out, calls to the body; both are put together by print_score.
 static co_status collect_score(printing *p) {
   CO_RETURN_IF_FAILED(print_feeds(p));
   CO_RETURN_IF_FAILED(print_operations(p, p->e->section_plan));
-  if (p->e->estimator) CO_RETURN_IF_FAILED(print_estimator(p));
-  return print_operations(p, p->e->network);
+  CO_RETURN_IF_FAILED(print_predictions(p));
+  return p->e->baseline ? print_blend(p) : CO_OK;
 }
 
 static co_status print_score(printing *p) {
@@ -652,7 +661,8 @@ static co_status print_score(printing *p) {
 }
 
 static co_status print_program(printing *p) {
-  static const char *const table[] = {"table", NULL}, *const images[] = {"images", NULL};
+  static const char *const table[] = {"table", "table help", NULL};
+  static const char *const images[] = {"images", "image help", NULL};
   CO_RETURN_IF_FAILED(list_columns(p));
   CO_RETURN_IF_FAILED(check_pseudonyms(p));
   p->declared = co_arena_alloc(
@@ -668,7 +678,6 @@ static co_status print_program(printing *p) {
   CO_RETURN_IF_FAILED(print_outputs(p));
   CO_RETURN_IF_FAILED(co_c_parts(p->out, is_image(p) ? images : table));
   CO_RETURN_IF_FAILED(print_golden(p));
-  print_help(p);
   return co_c_part(p->out, "main");
 }
 

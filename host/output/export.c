@@ -46,26 +46,51 @@ static co_status plan_section(co_exported *e) {
   return co_plan_create(&e->section_plan, e->section->graph, e->nothing, &options);
 }
 
-// Its network alone would score otherwise.
-static co_status refuse_blend(const co_exported *e) {
-  const co_node *blend = co_node_get(e->model->config, "blend");
-  if (!blend || blend->kind != CO_NODE_SCALAR) return CO_OK;
+static bool can_be_exported(const char *estimator) {
+  return strcmp(estimator, "linear") == 0;
+}
+
+static co_status refuse_blend(const co_exported *e, const char *baseline) {
   co_status status =
       co_fail_at(CO_ERR_MODEL, e->path, 0, 0,
-                 "the network is blended with %.100s, which cannot be exported", blend->text);
-  co_hint("`cohort predict` scores with any model");
+                 "the network is blended with %.100s, which cannot be exported", baseline);
+  co_hint("`cohort predict` scores with any model; one with `blend: linear` can be exported");
   return status;
+}
+
+// Of a blend, what its network is mixed with: another model of the same columns.
+static co_status open_baseline(co_exported *e) {
+  const co_node *name = co_node_get(e->model->config, "blend");
+  co_estimator *estimator;
+  if (!name || name->kind != CO_NODE_SCALAR) return CO_OK;
+  if (!can_be_exported(name->text)) return refuse_blend(e, name->text);
+  e->blend = co_arena_alloc(e->arena, (size_t)e->model->output_count + 1, sizeof *e->blend);
+  co_exported *baseline = co_arena_alloc(e->arena, 1, sizeof *baseline);
+  if (!e->blend || !baseline) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(
+      co_blend_read(&e->baselines, &estimator, e->blend, e->model, e->path, name->text));
+  *baseline = (co_exported){.ctx = e->ctx,
+                            .arena = e->arena,
+                            .path = e->path,
+                            .model = estimator->model,
+                            .estimator = estimator,
+                            .backend = e->backend,
+                            .section = e->section, // of the same blocks
+                            .section_plan = e->section_plan,
+                            .is_baseline = true};
+  e->baseline = baseline;
+  return plan_network(baseline);
 }
 
 static co_status open_all(co_exported *e, const char *model, co_diagnostics *problems) {
   CO_RETURN_IF_FAILED(co_arena_create(&e->arena, e->ctx));
   CO_RETURN_IF_FAILED(co_model_open(&e->model, &e->file, &e->path, e->arena, model, problems));
-  CO_RETURN_IF_FAILED(refuse_blend(e));
   CO_RETURN_IF_FAILED(co_model_file_read_golden(&e->golden, e->arena, e->path));
   CO_RETURN_IF_FAILED(open_estimator(e, problems));
   CO_RETURN_IF_FAILED(co_ref_backend_open(&e->backend, e->ctx, NULL));
   CO_RETURN_IF_FAILED(plan_network(e));
-  return plan_section(e);
+  CO_RETURN_IF_FAILED(plan_section(e));
+  return open_baseline(e);
 }
 
 co_status co_exported_open(co_exported *out, co_context *ctx, const char *model) {
@@ -77,12 +102,18 @@ co_status co_exported_open(co_exported *out, co_context *ctx, const char *model)
   return status;
 }
 
-void co_exported_close(co_exported *e) {
-  co_plan_free(e->section_plan);
+static void close_network(co_exported *e) {
   co_plan_free(e->network);
-  co_store_free(e->nothing);
   co_store_free(e->store);
+}
+
+void co_exported_close(co_exported *e) {
+  if (e->baseline) close_network(e->baseline);
+  close_network(e);
+  co_plan_free(e->section_plan);
+  co_store_free(e->nothing);
   co_section_free(e->section);
+  co_baselines_free(&e->baselines);
   if (e->backend) e->backend->api->free(e->backend);
   co_estimator_free(e->estimator);
   co_golden_free(&e->golden, e->ctx);
@@ -137,6 +168,8 @@ const co_feed *co_exported_feed(const co_exported *e, int32_t index) {
 }
 
 co_status co_exported_check(const co_exported *e, const char *format) {
+  if (e->estimator && !can_be_exported(e->estimator->class_->name))
+    return co_exported_refuse(e, "the predictor", e->estimator->class_->name, format);
   for (int64_t i = 0; i < e->model->output_count; i++) {
     const co_output_feature *output = &e->model->outputs[i];
     if (output->generator || output->variational)

@@ -5,7 +5,7 @@
 #define COHORT_HOST_OUTPUT_EXPORT_H
 
 #include "datasets/recipe.h"
-#include "host/eval/estimator.h"
+#include "host/eval/blend.h"
 #include "host/eval/golden.h"
 #include "host/plan/plan.h"
 
@@ -23,6 +23,11 @@ typedef struct co_exported {
   co_section *section; // its outputs are the blocks'
   co_store *nothing;   // sections have no parameters
   co_plan *section_plan;
+  co_baselines baselines;
+  // Of a blend, what the network's predictions are mixed with, and with which weight in each output's.
+  struct co_exported *baseline;
+  float *blend;
+  bool is_baseline; // this is that: it borrows all but `network` and `store`
 } co_exported;
 
 // To be closed in any case.

@@ -177,13 +177,17 @@ void co_onnx_name(co_onnx *x, const co_plan *plan, co_value value, const char *n
   *name_of(x, plan, value) = name;
 }
 
+// Both models of a blend have some that are called alike.
+static const char *own_name(co_onnx *x, const char *name) {
+  return take(x, co_arena_format(x->e->arena, "%s%s", x->e->is_baseline ? "baseline/" : "", name));
+}
+
 static const char *weights_of(co_onnx *x, co_value value) {
   const co_value_info *info = &x->e->network->values[value].info;
   const float *values;
   co_onnx_fail(x, co_exported_weights(x->e, value, &values));
   if (x->status != CO_OK) return "";
-  return co_onnx_constant(x, take(x, co_arena_strdup(x->e->arena, info->name)), CO_ONNX_FLOAT,
-                          &info->desc.shape, values);
+  return co_onnx_constant(x, own_name(x, info->name), CO_ONNX_FLOAT, &info->desc.shape, values);
 }
 
 // Integers become int64.
@@ -195,7 +199,7 @@ static const char *array_of(co_onnx *x, const co_value_info *info, const void *v
   if (x->status != CO_OK) return "";
   for (int64_t i = 0; codes && i < count; i++)
     wide[i] = ((const int32_t *)values)[i];
-  return co_onnx_constant(x, take(x, co_arena_strdup(x->e->arena, info->name)),
+  return co_onnx_constant(x, own_name(x, info->name),
                           codes                       ? CO_ONNX_INT64
                           : info->desc.dtype == CO_U8 ? CO_ONNX_UINT8
                                                       : CO_ONNX_FLOAT,

@@ -188,6 +188,7 @@ static const char *linear_heads(co_onnx *x, const co_fitted *coefficients,
              *z = co_onnx_constant(x, NULL, CO_ONNX_DOUBLE, &intercepts->shape, intercepts->bytes);
   int64_t code = 0;
   for (int64_t i = 0; i < e->model->block_count; i++) {
+    if (e->model->blocks[i].event_table >= 0) continue; // beside a network
     co_value input = e->model->blocks[i].network_input;
     const char *value = co_onnx_value(x, e->network, input);
     const co_shape *shape = &e->model->network->values[input].desc.shape;
@@ -213,8 +214,6 @@ static const char *linear_heads(co_onnx *x, const co_fitted *coefficients,
 
 static co_status score_estimator(co_onnx *x) {
   co_exported *e = x->e;
-  if (strcmp(e->estimator->class_->name, "linear") != 0)
-    return co_exported_refuse(e, "the predictor", e->estimator->class_->name, "ONNX");
   for (int64_t i = 0; i < e->model->output_count; i++) {
     const co_output_feature *output = &e->model->outputs[i];
     const co_shape matrix = co_shape_make(2, e->estimator->columns.count, output->width);
@@ -268,14 +267,14 @@ static const char *output_name(co_onnx *x, const co_output_feature *output) {
   return name ? name : "";
 }
 
-static void give_outputs(co_onnx *x, co_json *json) {
+static void give_outputs(co_onnx *x, const char *const *predictions, co_json *json) {
   const co_exported *e = x->e;
   for (int64_t i = 0; i < e->model->output_count; i++) {
     const co_output_feature *output = &e->model->outputs[i];
     co_value value = e->network->outputs[output->prediction];
     const char *name = output_name(x, output);
     co_onnx_output(x, name, CO_ONNX_FLOAT, &e->model->network->values[value].desc.shape,
-                   co_onnx_value(x, e->network, value));
+                   predictions[i]);
     describe_output(x, json, output, name);
   }
 }
@@ -296,21 +295,59 @@ static void hand_over(co_onnx *x) {
                  co_onnx_value(x, e->section_plan, e->section_plan->outputs[i]));
 }
 
-static co_status build(co_onnx *x, co_json *outputs) {
-  co_exported *e = x->e;
-  x->section_names =
-      co_arena_alloc(e->arena, (size_t)e->section_plan->value_count + 1, sizeof *x->section_names);
+static co_status build_section(co_onnx *x) {
+  x->section_names = co_arena_alloc(x->e->arena, (size_t)x->e->section_plan->value_count + 1,
+                                    sizeof *x->section_names);
   x->network_names =
-      co_arena_alloc(e->arena, (size_t)e->network->value_count + 1, sizeof *x->network_names);
+      co_arena_alloc(x->e->arena, (size_t)x->e->network->value_count + 1, sizeof *x->network_names);
   if (!x->section_names || !x->network_names) return CO_ERR_MEMORY;
   feed_section(x);
-  for (int64_t i = 0; i < e->model->event_table_count; i++)
+  for (int64_t i = 0; i < x->e->model->event_table_count; i++)
     feed_events(x, i);
-  CO_RETURN_IF_FAILED(run(x, e->section_plan));
+  return run(x, x->e->section_plan);
+}
+
+// The prediction of each output, from what the section makes.
+static co_status predict(co_onnx *x, const char **out) {
+  co_exported *e = x->e;
   hand_over(x);
   if (e->estimator) CO_RETURN_IF_FAILED(score_estimator(x));
   CO_RETURN_IF_FAILED(run(x, e->network));
-  give_outputs(x, outputs);
+  for (int64_t i = 0; i < e->model->output_count; i++)
+    out[i] = co_onnx_value(x, e->network, e->network->outputs[e->model->outputs[i].prediction]);
+  return x->status;
+}
+
+// p = (1 - w) network + w baseline
+static co_status mix(co_onnx *x, const char **predictions) {
+  co_exported *e = x->e;
+  const char **others =
+      co_arena_alloc(e->arena, (size_t)e->model->output_count + 1, sizeof *others);
+  x->network_names = co_arena_alloc(e->arena, (size_t)e->baseline->network->value_count + 1,
+                                    sizeof *x->network_names);
+  if (!others || !x->network_names) return CO_ERR_MEMORY;
+  x->e = e->baseline;
+  co_status status = predict(x, others);
+  x->e = e;
+  for (int64_t i = 0; status == CO_OK && i < e->model->output_count; i++) {
+    const float weight = e->blend[i];
+    const char *own =
+        co_onnx_node(x, "Mul", NULL, predictions[i], co_onnx_number(x, (double)(1 - weight)), NULL);
+    const char *other =
+        co_onnx_node(x, "Mul", NULL, others[i], co_onnx_number(x, (double)weight), NULL);
+    predictions[i] = co_onnx_node(x, "Add", NULL, own, other, NULL);
+  }
+  return status == CO_OK ? x->status : status;
+}
+
+static co_status build(co_onnx *x, co_json *outputs) {
+  const char **predictions =
+      co_arena_alloc(x->e->arena, (size_t)x->e->model->output_count + 1, sizeof *predictions);
+  if (!predictions) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(build_section(x));
+  CO_RETURN_IF_FAILED(predict(x, predictions));
+  if (x->e->baseline) CO_RETURN_IF_FAILED(mix(x, predictions));
+  give_outputs(x, predictions, outputs);
   return x->status;
 }
 
