@@ -39,6 +39,7 @@ const cli_verb cli_verb_export = {
         "trees) and of images; it needs libc and libm. Compile it with cc -std=c11 -O2 -o scorer\n"
         "FILE.c -lm; `scorer -h` tells how to run it, `scorer --self-test` scores the golden rows\n"
         "anew. Scores differ from those of predict by rounding, less than 1e-6 of probabilities.\n"
+        "Networks that are blended with a linear model (`blend: linear`) are exported with it.\n"
         "\n"
         "onnx: IR version 8, opset 17 (ONNX 1.12, ONNX Runtime 1.12), for tables, images, vectors "
         "and\n"

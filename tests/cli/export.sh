@@ -119,6 +119,15 @@ for input in plan since visits note range many bought_score; do
 done
 refused 9 'exists' -- export onnx -m all -O all.onnx
 
+# ---- a network and a linear model of the same columns, mixed
+expect 0 train -c features.yaml --target bought --schema schema.yaml --dataset t.csv --run-dir mixed --set blend=linear
+grep -Eq 'blend bought: (0\.[0-9]+|1) of linear' err || fail 'no weight of a blend was chosen'
+exported mixed
+grep -q '^  mix(' mixed.c || fail 'nothing is mixed in C'
+expect 0 predict -m mixed --dataset new.csv -O mixed.csv --quiet
+./mixed.x new.csv >mixed.out 2>err || fail 'a table cannot be scored by a blend'
+same mixed.out mixed.csv 'a blend'
+
 # ---- rows that cannot be scored: one line naming file, line and column
 wrong() { # TEXT: of the table on standard input
   "$run" - >out 2>err

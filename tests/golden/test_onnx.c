@@ -197,6 +197,12 @@ static void test_events(void **unused) {
   same_as("events");
 }
 
+// Of events and columns, with a linear model of the columns.
+static void test_blended(void **unused) {
+  (void)unused;
+  same_as("blended");
+}
+
 static void test_images(void **unused) {
   (void)unused;
   same_as("images");
@@ -219,6 +225,7 @@ static void test_mixed(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_table), TRAINING_TEST(test_events),
-                                     TRAINING_TEST(test_images), TRAINING_TEST(test_mixed)};
+                                     TRAINING_TEST(test_blended), TRAINING_TEST(test_images),
+                                     TRAINING_TEST(test_mixed)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
