@@ -1,6 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-// The largest of a row's events, and their neighbours side by side. Rows are independent.
+// A row's events pooled, and their neighbours side by side. Rows are independent.
 #include "kernels/cpu/cpu.h"
+
+static co_status run_pool(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                          void *workspace) {
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t *dim = desc->in[CO_POOL_EVENTS_x].shape.dim, N = dim[0], T = dim[1], C = dim[2];
+  const int64_t pooling = desc->attr.pooling;
+  (void)cpu;
+  (void)workspace;
+#pragma omp parallel for schedule(static)
+  for (int64_t n = 0; n < N; n++) {
+    const int64_t length = co_clamp_length(((const int32_t *)in[CO_POOL_EVENTS_lengths])[n], T);
+    const float *x = (const float *)in[CO_POOL_EVENTS_x] + n * T * C;
+    const float share = pooling == CO_POOL_MEAN && length ? 1 / (float)length : 1;
+    float *y = (float *)out[CO_POOL_EVENTS_y] + n * C;
+    memset(y, 0, (size_t)C * sizeof *y);
+    for (int64_t t = pooling == CO_POOL_LAST && length ? length - 1 : 0; t < length; t++)
+      for (int64_t c = 0; c < C; c++)
+        y[c] += x[t * C + c];
+    for (int64_t c = 0; c < C; c++)
+      y[c] *= share;
+  }
+  return CO_OK;
+}
+
+static co_status run_pool_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                   void *const *out, void *workspace) {
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t *dim = desc->out[CO_POOL_EVENTS_BACKWARD_dx].shape.dim;
+  const int64_t N = dim[0], T = dim[1], C = dim[2], pooling = desc->attr.pooling;
+  const bool adds = co_cpu_accumulates(desc, CO_POOL_EVENTS_BACKWARD_dx);
+  (void)cpu;
+  (void)workspace;
+#pragma omp parallel for schedule(static)
+  for (int64_t n = 0; n < N; n++) {
+    const int64_t length =
+        co_clamp_length(((const int32_t *)in[CO_POOL_EVENTS_BACKWARD_lengths])[n], T);
+    const float *dy = (const float *)in[CO_POOL_EVENTS_BACKWARD_dy] + n * C;
+    const float share = pooling == CO_POOL_MEAN && length ? 1 / (float)length : 1;
+    float *dx = (float *)out[CO_POOL_EVENTS_BACKWARD_dx] + n * T * C;
+    if (!adds) memset(dx, 0, (size_t)(T * C) * sizeof *dx);
+    for (int64_t t = pooling == CO_POOL_LAST && length ? length - 1 : 0; t < length; t++)
+      for (int64_t c = 0; c < C; c++)
+        dx[t * C + c] += share * dy[c];
+  }
+  return CO_OK;
+}
 
 static co_status run_max(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
                          void *workspace) {
@@ -102,6 +148,19 @@ static co_status run_unfold_backward(co_cpu *cpu, co_prepared *prepared, void *c
 }
 
 const co_cpu_impl co_cpu_events[] = {
+    {.op = CO_OP_POOL_EVENTS,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_pool,
+     .f32_in = 0x1,
+     .f32_out = 0x1},
+    {.op = CO_OP_POOL_EVENTS_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_pool_backward,
+     .f32_in = 0x2,
+     .f32_out = 0x1,
+     .accumulate = 0x1},
     {.op = CO_OP_MAX_EVENTS,
      .name = "omp",
      .plan = co_cpu_plan_simple,
