@@ -28,4 +28,25 @@ typedef void co_tile(const co_tile_term *terms, int count, int64_t first, int ro
 co_tile *co_tile_by_rows(const co_cpu *cpu);
 co_tile *co_tile_by_columns(const co_cpu *cpu);
 
+// As even tiles of rows as there can be, of at most `most`.
+static inline void multiply(co_tile *tile, int most, const co_tile_term *terms, int count,
+                            int64_t rows, const float *start, float *c, int64_t stride) {
+  const int64_t tiles = (rows + most - 1) / most, each = tiles ? (rows + tiles - 1) / tiles : 0;
+  for (int64_t r = 0; r < rows; r += each)
+    tile(terms, count, r, (int)(rows - r < each ? rows - r : each), start, c + r * stride, stride);
+}
+
+// ---- rooms of a workspace ----------------------------------------------------------------------
+
+static inline int64_t round_up(int64_t n, int64_t to) {
+  return (n + to - 1) / to * to;
+}
+
+// The next `count` floats; NULL while rooms are only counted (base NULL).
+static inline float *take(float *base, int64_t *used, int64_t count) {
+  float *room = base ? base + *used : NULL;
+  *used += round_up(count, 16);
+  return room;
+}
+
 #endif

@@ -24,10 +24,6 @@ typedef struct sizes {
 
 typedef enum matrix { KERNEL, RECURRENT } matrix;
 
-static inline int64_t round_up(int64_t n, int64_t to) {
-  return (n + to - 1) / to * to;
-}
-
 static inline sizes sizes_of(const co_cpu *cpu,
                              const co_op_desc *desc) { // places as in the backward
   const int64_t *x = desc->in[CO_RECURRENT_x].shape.dim;
@@ -88,12 +84,6 @@ static inline int ranges_of(const sizes *s, matrix m, range ranges[MOST_RANGES])
 
 // ---- rooms -------------------------------------------------------------------------------------
 
-static inline float *take(float *base, int64_t *used, int64_t count) {
-  float *room = base ? base + *used : NULL;
-  *used += round_up(count, 16);
-  return room;
-}
-
 // Rows from the longest to the shortest, and the length of each.
 typedef struct order {
   int32_t *row, *length;
@@ -127,14 +117,6 @@ static inline void sort_rows(const sizes *s, const int32_t *lengths, const order
 }
 
 // ---- products and rows -------------------------------------------------------------------------
-
-// As even tiles of rows as there can be.
-static inline void multiply(co_tile *tile, int most, const co_tile_term *terms, int count,
-                            int64_t rows, const float *start, float *c, int64_t stride) {
-  const int64_t tiles = (rows + most - 1) / most, each = tiles ? (rows + tiles - 1) / tiles : 0;
-  for (int64_t r = 0; r < rows; r += each)
-    tile(terms, count, r, (int)(rows - r < each ? rows - r : each), start, c + r * stride, stride);
-}
 
 static inline float *at(void *base, int64_t row, int64_t width) {
   return base ? (float *)base + row * width : NULL;
