@@ -39,11 +39,10 @@ static co_status parse_blend(co_baseline_settings *out, const co_node *root,
   const co_estimator_class *class_ =
       node->kind == CO_NODE_SCALAR ? co_estimator_find(node->text) : NULL;
   if (!class_)
-    return co_node_problem(
-        problems, node,
-        "for example blend: weighted_frequency (of next items), bag_of_words (of "
-        "texts), bg_nbd (of purchases)",
-        "blend: must be a baseline");
+    return co_node_problem(problems, node,
+                           "for example blend: repeat_logistic (of next items), bag_of_words (of "
+                           "texts), bg_nbd (of purchases)",
+                           "blend: must be a baseline");
   out->blend = class_;
   return add_class(out, node, problems);
 }
@@ -56,8 +55,8 @@ static co_status parse_list(co_baseline_settings *out, const co_node *root,
                             co_diagnostics *problems) {
   static const char *const automatic[] = {
       "prior",      "linear",     "boosted_trees",      "bag_of_words",       "bg_nbd",
-      "pareto_nbd", "popularity", "personal_frequency", "weighted_frequency", "markov",
-      "item_knn"};
+      "pareto_nbd", "popularity", "personal_frequency", "weighted_frequency", "repeat_logistic",
+      "markov",     "item_knn"};
   const co_node *node = co_node_get(root, "baselines");
   *out = (co_baseline_settings){.count = 0};
   out->automatic = !node || node->kind == CO_NODE_NULL || is_word(node, "auto");

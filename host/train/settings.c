@@ -160,11 +160,11 @@ static const co_field section_fields[] = {
      "had of prior, logistic or linear, boosted_trees (these of at most 1000 classes); of "
      "texts bag_of_words; of repurchase "
      "bg_nbd, pareto_nbd; of next items popularity, personal_frequency, weighted_frequency, "
-     "markov, item_knn), none, or a list.",
+     "repeat_logistic, markov, item_knn), none, or a list.",
      NULL},
     {"blend", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
      "A baseline that a network's predictions are mixed with, by a weight of each output that is "
-     "chosen on validation rows: of next items weighted_frequency, say, of texts bag_of_words, of "
+     "chosen on validation rows: of next items repeat_logistic, say, of texts bag_of_words, of "
      "purchases bg_nbd.",
      NULL},
     {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},

@@ -131,7 +131,7 @@ refused 2 'needs --amount' -- import -O x.h5 "${log[@]}" --cutoff 2011-06-01 --l
 expect 0 import -O n.h5 "${log[@]}" --next-item leave-one-out
 expect 0 train -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir n --seed 3 --set trainer.max_epochs=10
 expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6' --require 'ndcg@10>=0.8' --require 'hit_rate@10>=1' --json
-for baseline in prior popularity personal_frequency weighted_frequency markov item_knn; do
+for baseline in prior popularity personal_frequency weighted_frequency repeat_logistic markov item_knn; do
   grep -q "\"$baseline\":{\"next_item\":{" out || fail "no $baseline beside the model"
 done
 expect 0 predict -m n --dataset n.h5 --split test --top-k 2 -O n.csv

@@ -32,6 +32,7 @@ typedef struct fixture {
 
 // `validation`: the number of the one validation sample, -1 = there is none.
 static void begin_fixture(fixture *f, const char *name, int64_t validation) {
+  static const co_watch nobody = {.user = NULL};
   *f = (fixture){.column = {.name = "next_item", .type = CO_COLUMN_CATEGORY}};
   assert_int_equal(co_context_create(&f->ctx, NULL), CO_OK);
   f->output = (co_output_feature){.name = "next_item", .column = &f->column, .width = CLASSES};
@@ -48,7 +49,8 @@ static void begin_fixture(fixture *f, const char *name, int64_t validation) {
                           .samples = samples,
                           .sample_count = 2,
                           .validation_samples = samples + (validation < 0 ? 0 : validation),
-                          .validation_count = validation >= 0};
+                          .validation_count = validation >= 0,
+                          .watch = &nobody};
   f->estimator =
       (co_estimator){.class_ = co_estimator_find(name), .ctx = f->ctx, .model = &f->model};
   assert_non_null(f->estimator.class_);
@@ -137,6 +139,87 @@ static void test_weighted_frequency(void **state) {
   end_fixture(&f);
 }
 
+// As of days 90 and 80 customer 0 had items 0 and 1 once, and then item 0. These differ in nothing but how many ever
+// bought them, one and two: the coefficient of that, w, is least for 4 log(1 + e^(w d / 2)) + w^2 / 2 with
+// d = ln 2, and the intercept lies between both. Of all it is two, two and half a customer.
+static void test_repeat_logistic(void **state) {
+  (void)state;
+  fixture f;
+  const double d = log(2), middle = (log(3 / 3.5) + log(6 / 3.5)) / 2;
+  double w = 0;
+  for (int i = 0; i < 100; i++)
+    w = -2 * d / (1 + exp(-w * d / 2));
+  const double p = 1 / (1 + exp(-w * (log(3 * all[0]) - middle)));
+  const double q = 1 / (1 + exp(-w * (log(3 * all[2]) - middle)));
+  begin_fixture(&f, "repeat_logistic", -1);
+  expect(&f, (const double[3][CLASSES]){
+                 {(p + all[0]) / (2 * p + 1), (p + all[1]) / (2 * p + 1), all[2] / (2 * p + 1)},
+                 {all[0] / (p + 1), (p + all[1]) / (p + 1), all[2] / (p + 1)},
+                 {(p + all[0]) / (2 * p + q + 1), (p + all[1]) / (2 * p + q + 1),
+                  (q + all[2]) / (2 * p + q + 1)}});
+  // Without times each event is a step, and what comes next are the targets: item 2, which none had before.
+  // So nothing is learned: c of c + 1 of what occurs c times.
+  f.history.time.values = NULL;
+  f.estimator.arrays.count = 0;
+  assert_int_equal(co_estimator_fit(&f.estimator, &f.data), CO_OK);
+  const double two = 2. / 3, one = 1. / 2, third = two + 2 * one + 1;
+  expect(&f, (const double[3][CLASSES]){
+                 {(two + all[0]) / (two + one + 1), (one + all[1]) / (two + one + 1),
+                  all[2] / (two + one + 1)},
+                 {all[0] / (one + 1), (one + all[1]) / (one + 1), all[2] / (one + 1)},
+                 {(two + all[0]) / third, (one + all[1]) / third, (one + all[2]) / third}});
+  end_fixture(&f);
+}
+
+// Who bought item 0 buys it every ten days; item 1 all customers bought on day 0, and never again. Of one who
+// had both once, on one day, item 0 is next.
+static void test_repeat_logistic_learns(void **state) {
+  (void)state;
+  enum { CUSTOMERS = 60, MOST = 5 };
+  static int32_t bought[CUSTOMERS * MOST + 2], next[CUSTOMERS];
+  static double when[CUSTOMERS * MOST + 2];
+  static int64_t from[CUSTOMERS + 1], to[CUSTOMERS + 1], as_of[CUSTOMERS + 1], whose[CUSTOMERS + 1],
+      rows[CUSTOMERS];
+  int64_t count = 0;
+  fixture f;
+  for (int64_t i = 0; i < CUSTOMERS; i++) {
+    const bool repeats = i % 4 == 0;
+    from[i] = count;
+    for (int k = 0; k < (repeats ? MOST : 2); k++) {
+      bought[count] = k == 1 ? 1 : repeats ? 0 : 2;
+      when[count++] = (k < 2 ? 0 : k - 1) * 10. * DAY;
+    }
+    to[i] = count;
+    as_of[i] = 40 * DAY;
+    next[i] = repeats ? 0 : 2;
+    rows[i] = whose[i] = i;
+  }
+  from[CUSTOMERS] = count;
+  for (int k = 0; k < 2; k++)
+    bought[count++] = k;
+  to[CUSTOMERS] = count;
+  begin_fixture(&f, "repeat_logistic", -1);
+  f.history = (co_history){.classes = CLASSES,
+                           .item = bought,
+                           .time = {CO_F64, when, count},
+                           .begin = from,
+                           .end = to,
+                           .as_of = as_of,
+                           .entity = whose,
+                           .entities = CUSTOMERS,
+                           .target = next};
+  f.data.samples = rows;
+  f.data.sample_count = CUSTOMERS;
+  f.estimator.arrays.count = 0;
+  assert_int_equal(co_estimator_fit(&f.estimator, &f.data), CO_OK);
+  float heads[CLASSES];
+  const int64_t newcomer = CUSTOMERS;
+  assert_int_equal(
+      f.estimator.class_->score_history(&f.estimator, 0, &f.history, &newcomer, 1, heads), CO_OK);
+  assert_true(heads[0] > heads[1] + (float)log(2));
+  end_fixture(&f);
+}
+
 // In training item 2 followed item 0 and item 1, and nothing followed item 2.
 static void test_markov(void **state) {
   (void)state;
@@ -187,9 +270,13 @@ static void test_samples_do_not_touch(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_popularity),         cmocka_unit_test(test_personal_frequency),
-      cmocka_unit_test(test_weighted_frequency), cmocka_unit_test(test_markov),
-      cmocka_unit_test(test_item_knn),           cmocka_unit_test(test_samples_do_not_touch)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_popularity),
+                                     cmocka_unit_test(test_personal_frequency),
+                                     cmocka_unit_test(test_weighted_frequency),
+                                     cmocka_unit_test(test_repeat_logistic),
+                                     cmocka_unit_test(test_repeat_logistic_learns),
+                                     cmocka_unit_test(test_markov),
+                                     cmocka_unit_test(test_item_knn),
+                                     cmocka_unit_test(test_samples_do_not_touch)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
