@@ -36,12 +36,11 @@ static co_status parse_blend(co_baseline_settings *out, const co_node *root,
                              co_diagnostics *problems) {
   const co_node *node = co_node_get(root, "blend");
   if (!node || node->kind == CO_NODE_NULL) return CO_OK;
-  const co_estimator_class *class_ =
-      node->kind == CO_NODE_SCALAR ? co_estimator_find(node->text) : NULL;
+  const co_estimator_class *class_ = node->kind == CO_NODE_SCALAR ? find_class(node->text) : NULL;
   if (!class_)
     return co_node_problem(problems, node,
                            "for example blend: repeat_logistic (of next items), bag_of_words (of "
-                           "texts), bg_nbd (of purchases)",
+                           "texts), bg_nbd (of purchases), logistic",
                            "blend: must be a baseline");
   out->blend = class_;
   return add_class(out, node, problems);

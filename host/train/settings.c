@@ -165,7 +165,7 @@ static const co_field section_fields[] = {
     {"blend", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
      "A baseline that a network's predictions are mixed with, by a weight of each output that is "
      "chosen on validation rows: of next items repeat_logistic, say, of texts bag_of_words, of "
-     "purchases bg_nbd.",
+     "purchases bg_nbd, of columns logistic.",
      NULL},
     {"trainer", CO_FIELD_NODE, 0, "null", 0, 0, NULL, "How it is trained.", NULL},
     {"hyperopt", CO_FIELD_NODE, 0, "null", 0, 0, NULL,

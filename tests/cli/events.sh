@@ -66,6 +66,8 @@ expect 0 import -O v.h5 "${log[@]}" --amount 'Quantity*Price' --cutoff 2011-06-0
 echo '{input_features: [{select: "rfm.*"}], trainer: {max_epochs: 1}}' >rfm.yaml
 expect 0 train -c rfm.yaml --dataset v.h5 --run-dir v --set blend=bg_nbd
 grep -Eq 'blend purchases: (0\.[0-9]*|1) of bg_nbd' err || fail 'no weight of a blend was chosen'
+expect 0 train -c rfm.yaml --dataset v.h5 --run-dir regressed --set blend=logistic
+grep -Eq 'blend repurchase: [01][.0-9]* of linear' err || fail 'a blend has another name than its baseline'
 grep -q 'bg_nbd: r .* ± .*log-likelihood' err || fail "BG/NBD tells nothing of its fit"
 expect 0 evaluate -m v --dataset v.h5 --split test --json
 for baseline in bg_nbd pareto_nbd; do
