@@ -3,7 +3,7 @@
 // often it could have been since the first time, how popular it is of late, less so and ever, and how often
 // others had it again. It learns from training customers as of two earlier times, a tenth and two tenths of the
 // log before its end, what they had next, and gives of all items the chance to be in the next step. Of an
-// output are stored "share" (next_items.h), "item" f64 (classes), what is known of each item, and "weight" f64 (3).
+// output are stored "share" (next_items.h), "item" f64 (classes), what is known of each item, and "weight" f64 (3), and "novelty" f64 (1).
 #include <math.h>
 #include <string.h>
 
@@ -13,6 +13,7 @@
 enum { OF_HISTORY = 3, WINDOWS = 3, OF_ITEM = WINDOWS + 1, FEATURES = OF_HISTORY + OF_ITEM };
 enum { CUTS = 2, MOST_ROWS = 1000000, PRIOR = 5 };
 // Shares of the time between the log's ends.
+static const double least_novelty = .01;
 static const double windows[WINDOWS] = {.1, 1. / 3, INFINITY}, cuts[CUTS] = {.1, .2};
 
 static const co_field fields[] = {{.key = NULL}};
@@ -191,6 +192,7 @@ typedef struct learning {
   co_design_columns columns;
   float *target, *weight; // per row
   int64_t capacity, positives;
+  int64_t followed, novel; // next steps, and the items in them that were not had before
 } learning;
 
 static void add_to_items(learning *l) {
@@ -266,9 +268,13 @@ static void learn_of(learning *l, const cut *c, int64_t entity) {
   while ((more = next_visit(p, entity, &v)) && is_before(p, c, entity, &v))
     (void)count_item(&l->tally, &v);
   const visit next = v;
-  for (; more && v.step == next.step; more = next_visit(p, entity, &v))
-    if (v.item >= 0) l->bought[v.item] = true;
+  for (; more && v.step == next.step; more = next_visit(p, entity, &v)) {
+    if (v.item < 0) continue;
+    l->novel += !l->bought[v.item] && !l->tally.count[v.item];
+    l->bought[v.item] = true;
+  }
   const bool had_next = v.k > next.k;
+  l->followed += had_next;
   if (had_next) add_rows(l);
   clear_tally(&l->tally);
   for (v = next, more = had_next; more && v.step == next.step; more = next_visit(p, entity, &v))
@@ -334,6 +340,13 @@ static co_status solve(learning *l, const co_watch *watch, double *coefficients,
   return co_linear_solve(&solution, l->ctx, &problem);
 }
 
+// How many items of a step are new, beside the chances of those that are not: what shares are weighted by. In
+// baskets there are many, of which each is one of very many.
+static double novelty_of(const learning *l) {
+  const double mean = l->followed ? (double)l->novel / (double)l->followed : 1;
+  return fmin(fmax(mean, least_novelty), 1);
+}
+
 static co_status learn(learning *l, const co_watch *watch, double *item, double *weight) {
   const purchases *p = &l->purchases;
   const int64_t classes = p->history->classes;
@@ -360,13 +373,16 @@ static co_status learn(learning *l, const co_watch *watch, double *item, double 
 static co_status fit(co_estimator *e, int64_t output, const co_fit_data *data) {
   const co_shape per_class = co_shape_make(1, data->history->classes);
   const co_shape of_history = co_shape_make(1, (int64_t)OF_HISTORY);
-  void *item, *weight;
+  const co_shape one = co_shape_make(1, (int64_t)1);
+  void *item, *weight, *novelty;
   learning l;
   CO_RETURN_IF_FAILED(co_next_items_fit_recent_shares(e, output, data));
   CO_RETURN_IF_FAILED(co_estimator_add(e, output, "item", CO_F64, &per_class, &item));
   CO_RETURN_IF_FAILED(co_estimator_add(e, output, "weight", CO_F64, &of_history, &weight));
+  CO_RETURN_IF_FAILED(co_estimator_add(e, output, "novelty", CO_F64, &one, &novelty));
   co_status status = open_learning(&l, e->ctx, data);
   if (status == CO_OK) status = learn(&l, data->watch, item, weight);
+  *(double *)novelty = novelty_of(&l);
   close_learning(&l);
   return status;
 }
@@ -376,6 +392,7 @@ static co_status fit(co_estimator *e, int64_t output, const co_fit_data *data) {
 typedef struct scoring {
   tally tally;
   const double *item, *weight;
+  double novelty;
 } scoring;
 
 static co_status add(const co_estimator *e, const co_history *h, int64_t sample, void *user,
@@ -391,7 +408,7 @@ static co_status add(const co_estimator *e, const co_history *h, int64_t sample,
     describe(&s->tally, item, x);
     for (int k = 0; k < OF_HISTORY; k++)
       z += s->weight[k] * x[k];
-    score[item] = 1 / (1 + exp(-z));
+    score[item] = 1 / (1 + exp(-z)) / s->novelty; // the shares beside them are of 1
   }
   clear_tally(&s->tally);
   return CO_OK;
@@ -401,10 +418,15 @@ static co_status score_history(const co_estimator *e, int64_t output, const co_h
                                const int64_t *samples, int64_t rows, float *heads) {
   const co_shape per_class = co_shape_make(1, e->model->outputs[output].width);
   const co_shape of_history = co_shape_make(1, (int64_t)OF_HISTORY);
-  const co_fitted *item, *weight;
+  const co_shape one = co_shape_make(1, (int64_t)1);
+  const co_fitted *item, *weight, *novelty;
   scoring s;
   CO_RETURN_IF_FAILED(co_estimator_array(e, output, "item", CO_F64, &per_class, &item));
   CO_RETURN_IF_FAILED(co_estimator_array(e, output, "weight", CO_F64, &of_history, &weight));
+  CO_RETURN_IF_FAILED(co_estimator_array(e, output, "novelty", CO_F64, &one, &novelty));
+  s.novelty = *(const double *)novelty->bytes;
+  if (!(s.novelty > 0 && s.novelty <= 1))
+    return co_fail(CO_ERR_MODEL, "predictor %s: its novelty is %g", e->class_->name, s.novelty);
   co_status status = open_tally(&s.tally, e->ctx, history->classes);
   s.item = item->bytes;
   s.weight = weight->bytes;
