@@ -57,7 +57,8 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     package, info = os.path.join(HERE, "cohort"), f"cohort-{version}.dist-info"
     files = {f"cohort/{name}": os.path.join(package, name) for name in sorted(os.listdir(package))
              if name.endswith((".py", ".typed"))}
-    files["cohort/cohort.h"] = os.path.join(ROOT, "host", "cohort.h")
+    files |= {f"cohort/{name}": os.path.join(ROOT, "host", name) for name in sorted(os.listdir(os.path.join(ROOT, "host")))
+              if name.startswith("cohort") and name.endswith(".h")}
     files["cohort/libcohort.so"] = os.path.join(build, "libcohort.so")
     plugin = os.path.join(build, "libcohort_cuda.so")
     if os.path.exists(plugin):

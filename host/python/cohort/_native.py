@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shared library by ctypes. Structs, callbacks and functions are read from cohort.h, which lies
+"""The shared library by ctypes. Structs, callbacks and functions are read from cohort.h and its parts, which lie
 beside the library in the wheel: what Python passes cannot differ from what the library was built of."""
 
 from __future__ import annotations
@@ -93,14 +93,22 @@ def _open(path: str) -> ctypes.CDLL:
         del os.environ["GOMP_SPINCOUNT"]
 
 
+def _headers(name: str, known: set[str]) -> str:
+    """A header, behind those that it includes, each once."""
+    known.add(name)
+    with open(os.path.join(_FOLDER, name), encoding="utf-8") as header:
+        text = header.read()
+    included = re.findall(r'^#include "(\w+\.h)"', text, re.M)
+    return "".join(_headers(one, known) for one in included if one not in known) + text
+
+
 def _load() -> ctypes.CDLL:
     try:
         library = _open(os.path.join(_FOLDER, "libcohort.so"))
     except OSError as error:
         raise ImportError(f"cohort: {error}. The library was built for this machine's own packages; "
                           "`scripts/deps --install --group run` of Cohort's source installs them") from None
-    with open(os.path.join(_FOLDER, "cohort.h"), encoding="utf-8") as header:
-        _read_header(library, header.read())
+    _read_header(library, _headers("cohort.h", set()))
     return library
 
 
