@@ -56,6 +56,8 @@ static const struct {
     {"Add", "Add", ""},
     {"AveragePooling2D", "AveragePooling2D", " pool_size strides padding "},
     {"BatchNormalization", "BatchNormalization", " momentum epsilon "},
+    {"Bidirectional", "Bidirectional",
+     " layer units return_sequences activation recurrent_activation merge_mode "},
     {"Concatenate", "Concatenate", " axis "},
     {"Conv2D", "Conv2D",
      " filters kernel_size strides dilation_rate groups padding activation use_bias "},
@@ -118,21 +120,62 @@ static bool is_unknown(const co_node *options, const char *key, const char *text
   return strcmp(text, "symmetric") == 0 || strcmp(text, "hard_sigmoid") == 0;
 }
 
-static co_status render_options(writer *w, const co_layer_info *layer, const char *listed,
-                                const co_node *options, co_json *json) {
-  co_json_open(json, '{');
-  for (int64_t i = 0; options->kind == CO_NODE_MAP && i < options->count; i++) {
+static co_status check_options(writer *w, const co_layer_info *layer, const char *listed,
+                               const co_node *options) {
+  for (int64_t i = 0; options->kind == CO_NODE_MAP && i < options->count && !w->why_not; i++) {
     const char *key = options->keys[i];
     const co_node *value = options->items[i];
     const char *text = value->kind == CO_NODE_SCALAR ? value->text : "";
     if (is_of_training(key) || value->kind == CO_NODE_NULL || strcmp(key, "depth_multiplier") == 0)
       continue;
     if (!is_listed(listed, key) || is_unknown(options, key, text))
-      return give_up(w, co_arena_format(w->arena, "Keras has no %s: %s", key, text), layer->name);
+      CO_RETURN_IF_FAILED(
+          give_up(w, co_arena_format(w->arena, "Keras has no %s: %s", key, text), layer->name));
+  }
+  return CO_OK;
+}
+
+static void render_listed(const co_node *options, const char *listed, co_json *json) {
+  for (int64_t i = 0; options->kind == CO_NODE_MAP && i < options->count; i++) {
+    const char *key = options->keys[i];
+    const co_node *value = options->items[i];
+    if (value->kind == CO_NODE_NULL || !is_listed(listed, key)) continue;
     if (strcmp(key, "strides") == 0 && is_zero(value)) continue;
     co_json_key(json, key);
     co_node_render(json, value);
   }
+}
+
+// There it wraps a layer, which has the options of what goes each way.
+static void render_wrapped(const co_node *options, co_json *json) {
+  const char *class_ = co_node_get(options, "layer")->text;
+  co_json_key(json, "layer");
+  co_json_open(json, '{');
+  co_json_key(json, "module");
+  co_json_string(json, "keras.layers");
+  co_json_key(json, "class_name");
+  co_json_string(json, class_);
+  co_json_key(json, "config");
+  co_json_open(json, '{');
+  render_listed(options,
+                strcmp(class_, "SimpleRNN") == 0
+                    ? " units return_sequences activation "
+                    : " units return_sequences activation recurrent_activation ",
+                json);
+  co_json_close(json);
+  co_json_key(json, "registered_name");
+  co_json_null(json);
+  co_json_close(json);
+}
+
+static co_status render_options(writer *w, const co_layer_info *layer, const char *listed,
+                                const co_node *options, co_json *json) {
+  const bool wraps = strcmp(layer->class_->name, "Bidirectional") == 0;
+  CO_RETURN_IF_FAILED(check_options(w, layer, listed, options));
+  if (w->why_not) return CO_OK;
+  co_json_open(json, '{');
+  render_listed(options, wraps ? " merge_mode " : listed, json);
+  if (wraps) render_wrapped(options, json);
   if (strcmp(layer->class_->name, "StochasticDepth") == 0) {
     co_json_key(json, "noise_shape");
     co_json_open(json, '[');
