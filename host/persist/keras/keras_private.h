@@ -53,6 +53,7 @@ typedef struct keras_layer {
   int64_t array_count, taken;
   int64_t call; // how often it was called before
   bool trainable;
+  bool selu;          // its activation, of which keras_map makes layers behind it
   bool each;          // a TimeDistributed gives it one event at a time: Keras' axes leave them out
   keras_trial *trial; // its weights are counted alone; NULL = they are taken
   int64_t statistics; // of its weights, the last: no optimizer's
@@ -77,7 +78,7 @@ co_status keras_ints(keras_layer *layer, const char *key, const char *also, int 
 // A text that must be one of `words`, "word word"; *out is its place.
 co_status keras_word(keras_layer *layer, const char *key, const char *also,
                      const char *const *words, int fallback, int *out);
-// An activation as Cohort calls it, or "softmax".
+// An activation as Cohort calls it, or "softmax"; of selu, which becomes layers of its own, "linear".
 co_status keras_activation(keras_layer *layer, const char *key, const char *fallback,
                            const char **out);
 // Refuses channels that do not come last.

@@ -22,6 +22,14 @@ static co_status activation(keras_network *net, keras_layer *layer, const keras_
   return CO_OK;
 }
 
+// Klambauer et al., "Self-Normalizing Neural Networks", 2017: scale * elu(x, alpha).
+static co_status emit_selu(keras_network *net, const keras_layer *layer, int64_t *value) {
+  CO_RETURN_IF_FAILED(
+      keras_emit(net, layer, "_elu", "ELU", "\"alpha\": 1.6732632423543772", value, 1, value));
+  return keras_emit(net, layer, "_selu", "Rescaling", "\"scale\": 1.0507009873554805", value, 1,
+                    value);
+}
+
 static co_status softmax(keras_network *net, keras_layer *layer, const keras_call *call,
                          int64_t *out) {
   const co_node *axis = keras_option(layer, "axis", NULL);
@@ -469,6 +477,7 @@ static co_status time_distributed(keras_network *net, keras_layer *layer, const 
   layer->taken = both.taken;
   layer->array_count = both.array_count;
   layer->statistics = both.statistics;
+  layer->selu = both.selu;
   return CO_OK;
 }
 
@@ -517,6 +526,7 @@ co_status keras_map(keras_network *net, keras_layer *layer, const int64_t *in, i
   }
   if (!count) return keras_refuse(layer, "it has no input");
   CO_RETURN_IF_FAILED(map(net, layer, &call, out));
+  if (layer->selu) CO_RETURN_IF_FAILED(emit_selu(net, layer, out));
   const int64_t values = co_shape_count(keras_shape(net, *out));
   if (values < 1 || values > INT32_MAX) return keras_refuse(layer, "its result is far too large");
   if (layer->taken == layer->array_count) return CO_OK;

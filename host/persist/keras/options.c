@@ -144,6 +144,11 @@ co_status keras_activation(keras_layer *layer, const char *key, const char *fall
       *out = words[i][1];
       return CO_OK;
     }
+  if (strcmp(name, "selu") == 0) {
+    layer->selu = true;
+    *out = "linear";
+    return CO_OK;
+  }
   if (layer->file->major == 3 && strcmp(name, "leaky_relu") == 0) {
     *out = "leaky_relu"; // of slope 0.2, as here
     return CO_OK;
