@@ -285,7 +285,7 @@
     .why = "a metric beside the loss")                                                             \
   /* ---- input section --------------------------------------------------------------------- */   \
   X(GATHER, gather, (table, index), (y), "", "",                                                   \
-    .types = "table:any index:i64 y:any", .bf16 = "table -> y", .moves = true, .follows = true,    \
+    .types = "table:any index:any y:any", .bf16 = "table -> y", .moves = true, .follows = true,    \
     .input = true, .why = "brings the rows together")                                              \
   X(GATHER_EVENTS, gather_events, (table, begin, lengths), (y), "", "",                            \
     .types = "table:any begin:i64 lengths:i32 y:any", .bf16 = "table -> y", .moves = true,         \
@@ -570,8 +570,8 @@
 //                weight}; rows of weight 0 are not read.
 // CATEGORICAL_HITS  x (N, K), target i32 (N), weight (N): sums f64 (2) = {sum of weight where the
 //                first arg max of x equals target, sum of weight}.
-// GATHER         table (R, …) of any type, index i64 (N): y (N, …) = table[index[n]]. Indices are
-//                checked by the caller.
+// GATHER         table (R, …) of any type, index i64 or i32 (N): y (N, …) = table[index[n]]. Indices
+//                are checked by the caller.
 // GATHER_EVENTS  table (E, …) of any type, sorted by entity, begin i64 (N), lengths i32 (N): y
 //                (N, T, …) = table[begin[n] + t] for t < lengths[n], else 0; T is attr.shape[0].
 //                Ranges are checked by the caller; lengths beyond T count as T.

@@ -346,6 +346,10 @@ static void embedding(const call *c) {
   out(c, two(c, "Gather", in(c, CO_EMBEDDING_table), in(c, CO_EMBEDDING_index)));
 }
 
+static void gather(const call *c) {
+  out(c, two(c, "Gather", in(c, CO_GATHER_table), in(c, CO_GATHER_index)));
+}
+
 // Of each place in its bins the share of every bin, (N, C, B).
 static void piecewise_dense(const call *c) {
   int64_t bins = shape_of(c, c->op->in[CO_PIECEWISE_DENSE_w])->dim[1];
@@ -636,6 +640,7 @@ static const struct {
     {CO_OP_SCALE_CHANNELS, scale_channels},
     {CO_OP_CONCAT, concat},
     {CO_OP_EMBEDDING, embedding},
+    {CO_OP_GATHER, gather},
     {CO_OP_PIECEWISE_DENSE, piecewise_dense},
     {CO_OP_FACTORIZATION, factorization},
     {CO_OP_MEMBER_SCALE, member_scale},

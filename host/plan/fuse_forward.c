@@ -115,6 +115,12 @@ static int64_t next_stage(const co_plan *plan, int64_t at, const co_plan_op *row
   return crop && next->in[CO_SHIFTED_CROP_ids] != ids ? -1 : reader;
 }
 
+// INPUT_ROWS takes rows by numbers of samples.
+static bool begins_input(const co_plan *plan, const co_plan_op *op) {
+  if (op->desc.op != CO_OP_GATHER) return input_stage(op->desc.op) >= 0;
+  return plan->values[op->in[CO_GATHER_index]].info.desc.dtype == CO_I64;
+}
+
 // Fetching, casting, augmenting and normalising rows: one pass over them.
 static void fuse_input(co_plan *plan, int64_t first) {
   co_plan_op rows = co_plan_op_make(CO_OP_INPUT_ROWS, plan->ops[first].layer, "fused input");
@@ -198,7 +204,7 @@ co_status co_pass_fuse_forward(co_plan *plan) {
   for (int64_t i = 0; i < plan->op_count; i++)
     if (plan->ops[i].desc.op == CO_OP_CATEGORICAL_HITS) join_hits(plan, &plan->ops[i]);
   for (int64_t i = 0; i < plan->op_count; i++)
-    if (input_stage(plan->ops[i].desc.op) >= 0) fuse_input(plan, i);
+    if (begins_input(plan, &plan->ops[i])) fuse_input(plan, i);
   co_plan_compact(plan);
   return CO_OK;
 }

@@ -25,16 +25,18 @@ static co_status run_gather(co_cpu *cpu, co_prepared *prepared, void *const *in,
   const int64_t N = desc->in[1].shape.dim[0];
   const size_t row = (size_t)row_size(&desc->in[0].shape) * co_dtype_size(desc->in[0].dtype);
   const unsigned char *table = in[0];
+  const bool narrow = desc->in[1].dtype == CO_I32;
   const int64_t *index = in[1];
+  const int32_t *narrow_index = in[1];
   unsigned char *y = out[0];
   if (row == 0) return CO_OK;
-  if (row == sizeof(uint32_t)) {
+  if (row == sizeof(uint32_t) && !narrow) {
     gather_words(in[0], index, out[0], N);
     return CO_OK;
   }
 #pragma omp parallel for schedule(static) if ((size_t)N * row > 65536)
   for (int64_t n = 0; n < N; n++)
-    memcpy(y + (size_t)n * row, table + (size_t)index[n] * row, row);
+    memcpy(y + (size_t)n * row, table + (size_t)(narrow ? narrow_index[n] : index[n]) * row, row);
   return CO_OK;
 }
 

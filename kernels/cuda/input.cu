@@ -8,12 +8,12 @@
 namespace co {
 
 // Rows of `row` words; a word is the widest type that divides a row.
-template <typename Word>
-__global__ void gather(Word *y, const Word *table, const int64_t *index, int64_t count,
+template <typename Word, typename Index>
+__global__ void gather(Word *y, const Word *table, const Index *index, int64_t count,
                        unsigned row) {
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
     int64_t n = i / row;
-    y[i] = table[index[n] * row + (i - n * row)];
+    y[i] = table[static_cast<int64_t>(index[n]) * row + (i - n * row)];
   }
 }
 
@@ -209,14 +209,20 @@ static cudaError_t launch_input_from(const InputRows &a, const co_op_desc *desc,
   }
 }
 
-template <typename Word>
-static cudaError_t launch_gather(const co_cuda_call *call, size_t row_bytes) {
+template <typename Word, typename Index>
+static cudaError_t launch_gather_by(const co_cuda_call *call, size_t row_bytes) {
   unsigned row = static_cast<unsigned>(row_bytes / sizeof(Word));
   int64_t count = call->desc->in[1].shape.dim[0] * row;
-  CO_LAUNCH(gather<Word>, blocks_for(count), block_threads, 0, call->stream,
+  CO_LAUNCH((gather<Word, Index>), blocks_for(count), block_threads, 0, call->stream,
             static_cast<Word *>(call->out[0]), static_cast<const Word *>(call->in[0]),
-            static_cast<const int64_t *>(call->in[1]), count, row);
+            static_cast<const Index *>(call->in[1]), count, row);
   return cudaGetLastError();
+}
+
+template <typename Word>
+static cudaError_t launch_gather(const co_cuda_call *call, size_t row_bytes) {
+  return call->desc->in[1].dtype == CO_I32 ? launch_gather_by<Word, int32_t>(call, row_bytes)
+                                           : launch_gather_by<Word, int64_t>(call, row_bytes);
 }
 
 template <typename Y, typename X> static cudaError_t launch_cast_from(const co_cuda_call *call) {

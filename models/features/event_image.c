@@ -69,6 +69,7 @@ static co_status look_up(co_model *model, const co_input_block *block, co_value 
   const co_fitted *array = co_feature_fitted(feature, "pictures");
   const co_shape *picture = &feature->column->picture;
   const co_op_attr real = {.dtype = CO_F32};
+  const co_op_attr each = {.shape = co_shape_make(1, CO_DIM_NT(block->event_table))};
   const co_op_attr rows = {.shape = co_shape_make(4, CO_DIM_NT(block->event_table), picture->dim[0],
                                                   picture->dim[1], picture->dim[2])};
   const float factor = 1.0f / 255, offset = 0;
@@ -81,9 +82,12 @@ static co_status look_up(co_model *model, const co_input_block *block, co_value 
   if (!name || !mean || !scale) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(
       co_graph_add_variable(graph, name, CO_U8, &array->shape, array->bytes, &in[1]));
-  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CAST, &real, 1, &in[1], &in[1]));
-  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_EMBEDDING, NULL, 2, in, &in[0]));
+  // Bytes are looked up, not reals: of the batch's events alone they become such.
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &each, 1, &in[0], &in[0]));
+  co_value of_event[] = {in[1], in[0]};
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_GATHER, NULL, 2, of_event, &in[0]));
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &rows, 1, in, &in[0]));
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CAST, &real, 1, in, &in[0]));
   CO_RETURN_IF_FAILED(co_graph_add_constant(graph, mean, CO_F32, &one, &offset, &in[1]));
   CO_RETURN_IF_FAILED(co_graph_add_constant(graph, scale, CO_F32, &one, &factor, &in[2]));
   return co_emit(graph, CO_OP_NORMALIZE, NULL, 3, in, value);

@@ -20,6 +20,21 @@ static void test_dropout_over_events(void **state) {
     assert_memory_equal(&cut[n * SHORT * C], &whole[n * LONG * C], SHORT * C * sizeof *cut);
 }
 
+// Rows by codes.
+static void test_gather(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_GATHER};
+  operand(&desc, true, CO_GATHER_table, CO_U8, co_shape_make(2, (int64_t)3, (int64_t)2));
+  operand(&desc, true, CO_GATHER_index, CO_I32, vector(4));
+  uint8_t table[6] = {1, 2, 3, 4, 5, 6}, y[8];
+  int32_t index[4] = {2, 0, 0, 1};
+  run(&desc, (void *[16]){table, index}, (void *[16]){y});
+  const uint8_t want[8] = {5, 6, 1, 2, 1, 2, 3, 4};
+  assert_memory_equal(y, want, sizeof want);
+  desc.in[CO_GATHER_index].dtype = CO_F32;
+  assert_int_not_equal(co_op_infer(&desc), CO_OK); // no rows by reals
+}
+
 static void test_gather_events(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_GATHER_EVENTS, .attr = {.shape = {1, {3}}}};
@@ -355,6 +370,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_sampled_softmax),
       cmocka_unit_test(test_dropout_over_events),
+      cmocka_unit_test(test_gather),
       cmocka_unit_test(test_gather_events),
       cmocka_unit_test(test_lstm),
       cmocka_unit_test(test_gru),

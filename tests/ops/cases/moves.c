@@ -17,18 +17,22 @@ OPS_FAMILY(reshape) = {
 };
 
 static const char *const gather_cases[] = {
-    "table=1 index=1",
-    "table=5x3 index=17",
-    "table=100x2x3x5 index=7",
-    "table:u8=11x28 index=33",
-    "table:u8=7x1 index=1",
-    "table:i32=13 index=64",
-    "table:i64=13x2 index=3",
-    "table:f32=9x17 index=15",
-    "table:f64=9x3 index=4",
+    "table=1 index:i64=1",
+    "table=5x3 index:i64=17",
+    "table=100x2x3x5 index:i64=7",
+    "table:u8=11x28 index:i64=33",
+    "table:u8=7x1 index:i64=1",
+    "table:i32=13 index:i64=64",
+    "table:i64=13x2 index:i64=3",
+    "table:f32=9x17 index:i64=15",
+    "table:f64=9x3 index:i64=4",
+    "table:u8=7x12 index:i32=19",
+    "table:f32=9 index:i32=30",
+    "table:u8=9x5 index:i32=1",
+    "table=6x4x2 index:i32=11",
     OPS_SWEEP,
-    "table:u8=50x5x5x3 index=16",
-    "table=1000x16 index=128",
+    "table:u8=50x5x5x3 index:i64=16",
+    "table=1000x16 index:i64=128",
     NULL,
 };
 
