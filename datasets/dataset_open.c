@@ -143,9 +143,9 @@ static co_status read_classes(co_dataset *d, const char *path, co_column *c) {
 }
 
 static co_status check_version(co_dataset *d, const char *path, const co_column *c) {
-  bool input_text = c->type == CO_COLUMN_TEXT && c->role == CO_ROLE_INPUT;
+  bool read_text = c->type == CO_COLUMN_TEXT && c->role != CO_ROLE_KEY;
   if (d->version >= CO_DATASET_VERSION_RELATIONAL ||
-      (c->type != CO_COLUMN_BINARY && c->type != CO_COLUMN_DATE && !input_text))
+      (c->type != CO_COLUMN_BINARY && c->type != CO_COLUMN_DATE && !read_text))
     return CO_OK;
   co_status status = co_dataset_bad(d, path, "columns of type %s need format version %d",
                                     co_column_type_name(c->type), CO_DATASET_VERSION_RELATIONAL);
@@ -158,8 +158,7 @@ static co_status check_role(co_dataset *d, const char *path, int64_t table, co_r
                             co_column_type type) {
   if ((role == CO_ROLE_KEY && type != CO_COLUMN_TEXT) ||
       (role == CO_ROLE_WEIGHT && type != CO_COLUMN_NUMBER) ||
-      (type == CO_COLUMN_DATE && role == CO_ROLE_TARGET) ||
-      (type == CO_COLUMN_TEXT && role != CO_ROLE_KEY && role != CO_ROLE_INPUT))
+      (type == CO_COLUMN_DATE && role == CO_ROLE_TARGET))
     return co_dataset_bad(d, path, "a column of role %s cannot have type %s", co_role_name(role),
                           co_column_type_name(type));
   if (table > DATASET_SAMPLES && (role == CO_ROLE_TARGET || role == CO_ROLE_WEIGHT)) {

@@ -178,8 +178,11 @@ static co_status find_type(const decision *d) {
     if (free) leave_out(d, CO_RECIPE_TEXT, CO_LOG_WARN, "free text");
     return CO_OK;
   case IDS:
-    if (recipe->role == CO_RECIPE_TARGET)
-      return wrong_column(d, "every row of the target has a text of its own");
+    if (recipe->role == CO_RECIPE_TARGET) {
+      co_status status = wrong_column(d, "every row of the target has a text of its own");
+      co_hint("--type %s=text makes it one that is written", c->shown);
+      return status;
+    }
     leave_out(d, CO_RECIPE_ID, CO_LOG_INFO, "every row has a text of its own");
     return CO_OK;
   case CATEGORIES:
@@ -211,8 +214,6 @@ static co_status check_type(const decision *d) {
   const co_column_survey *c = d->column;
   if (c->recipe.type == CO_RECIPE_NUMBER) return check_numbers(d);
   if (c->recipe.type == CO_RECIPE_DATE) return check_date_column(d);
-  if (c->recipe.type == CO_RECIPE_TEXT && c->recipe.role == CO_RECIPE_TARGET)
-    return wrong_column(d, "free text is no target");
   if (c->recipe.type == CO_RECIPE_IMAGE && c->recipe.role > CO_RECIPE_INPUT)
     return wrong_column(d, "images are inputs");
   if (c->recipe.type == CO_RECIPE_ID && is_used(c)) {

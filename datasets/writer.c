@@ -210,7 +210,7 @@ co_status co_dataset_writer_open_texts(co_dataset_writer *w, const char *table, 
   CO_RETURN_IF_FAILED(column_path(w, path, table, name));
   CO_RETURN_IF_FAILED(co_h5_create_strings(w->h5, path, rows));
   CO_RETURN_IF_FAILED(describe(w, path, CO_COLUMN_TEXT, role));
-  w->relational |= role == CO_ROLE_INPUT;
+  w->relational |= role != CO_ROLE_KEY;
   filled_column *c = &w->open[w->open_count];
   *c = (filled_column){.path = co_arena_strdup(w->arena, path), .rows = rows, .texts = true};
   *id = w->open_count++;

@@ -17,7 +17,7 @@ typedef struct co_model_builder {
 
 // Field tables, for help.
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[],
-    co_bottleneck_fields[], co_copy_fields[], co_tied_fields[], co_event_decoder_fields[];
+    co_bottleneck_fields[], co_copy_fields[], co_tied_fields[], co_event_decoder_fields[], co_text_decoder_fields[];
 extern const co_field co_selector_fields[], co_default_fields[];
 extern const co_field co_decision_fields[], co_profit_fields[];
 
@@ -123,6 +123,14 @@ co_status co_model_sample(co_model_builder *b, co_latent *latent);
 // The divergence as a loss, once the output's own is there, and the way from noise to image.
 co_status co_model_add_divergence(co_model_builder *b, const co_variational_options *options,
                                   const co_latent *latent);
+
+// text_output.c: options of a text that is written, from `decoder` (NULL = none are given), with what is
+// learned for it; head, loss and metrics.
+co_status co_model_read_text_output(co_model_builder *b, const co_node *item,
+                                    const co_node *decoder, const char *path,
+                                    co_output_feature *output);
+co_status co_model_add_text_output(co_model_builder *b, co_output_feature *output,
+                                   co_value combined);
 
 // reconstruction.c: of all inputs, or of one that is a scalar.
 extern const co_feature_class co_reconstruction_of_columns;

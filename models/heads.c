@@ -271,6 +271,7 @@ co_status co_model_add_output(co_model_builder *b, co_output_feature *feature, c
   feature->head = CO_NO_VALUE;
   if (feature->class_ == &co_reconstruction_of_columns)
     return co_model_add_reconstruction(b, feature, combined);
+  if (feature->text) return co_model_add_text_output(b, feature, combined);
   feature->width = feature->reconstructs ? co_shape_count(&feature->reconstructs->column->shape)
                                          : class_->width(feature);
   feature->head_width = feature->loss->parameters ? feature->loss->parameters : feature->width;

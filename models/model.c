@@ -6,6 +6,7 @@
 #include "models/builder.h"
 #include "models/features/category.h"
 #include "models/features/scalar.h"
+#include "models/text_output.h"
 
 // Stored under the first feature that reads events.
 static co_status declare_lengths(co_model *model) {
@@ -56,6 +57,12 @@ static co_status declare_counts(co_model *model, co_input_feature *feature) {
   return co_feature_declare(model, feature, &counts, 1);
 }
 
+static void list_text(co_model *model, const co_text_output *text) {
+  co_fitted *const arrays[] = {text->vocabulary, text->size, text->most_frequent};
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+    model->fitted[model->fitted_count++] = arrays[i];
+}
+
 static co_status declare_fitted(co_model *model) {
   int64_t count = 0;
   for (int64_t i = 0; i < model->input_count; i++) {
@@ -65,7 +72,7 @@ static co_status declare_fitted(co_model *model) {
     if (feature->class_->input->check) CO_RETURN_IF_FAILED(declare_counts(model, feature));
     count += feature->fitted_count;
   }
-  count += (3 + CO_NORMALIZATION_ARRAYS) * model->output_count;
+  count += (6 + CO_NORMALIZATION_ARRAYS) * model->output_count;
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < model->input_count; i++)
@@ -78,6 +85,7 @@ static co_status declare_fitted(co_model *model) {
     if (model->outputs[i].bounds) model->fitted[model->fitted_count++] = model->outputs[i].bounds;
     for (int k = 0; model->outputs[i].normalization && k < CO_NORMALIZATION_ARRAYS; k++)
       model->fitted[model->fitted_count++] = &model->outputs[i].normalization[k];
+    if (model->outputs[i].text) list_text(model, model->outputs[i].text);
   }
   return CO_OK;
 }
@@ -262,6 +270,7 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
        co_copy_fields},
       {"output_features.decoder", "Of next items: their embedding is the output's table.",
        co_tied_fields},
+      {"output_features.decoder", "Of a text: what writes it.", co_text_decoder_fields},
       {"output_features.event_decoder", "Of a reconstruction of events: what goes through them.",
        co_event_decoder_fields},
       {"output_features.decision", "How scores of a binary target become labels.",

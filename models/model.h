@@ -17,6 +17,7 @@ extern "C" {
 #endif
 
 typedef struct co_feature_class co_feature_class;
+typedef struct co_text_output co_text_output;
 
 // An input feature: a column with preprocessing, augmentation and encoder.
 typedef struct co_input_feature {
@@ -96,6 +97,8 @@ typedef struct co_output_feature {
   const co_input_feature *reconstructs; // the one input that it gives back, else NULL
   co_generator *generator;              // NULL = it is none
   co_variational *variational;          // NULL = it is none
+  co_text_output *text;                 // of what writes texts (text_output.h), else NULL; what the
+                                        // network predicts is then what the decoder reads
   const char *const *parts; // names of the `width` errors that a reconstruction of columns predicts
   const co_loss_class *loss;
   co_op_attr loss_attr;     // of its operation

@@ -29,7 +29,7 @@ const co_field co_output_fields[] = {
     {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
      "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}; of a "
      "reconstruction of all, before it; of a generator, from noise to image. Of next items, {type: "
-     "copy} or {type: tied}.",
+     "copy} or {type: tied}. Of a text, {type: rnn, cell_type: gru, units: 64}.",
      NULL},
     {"event_decoder", CO_FIELD_NODE, offsetof(output_options, event_decoder), "null", 0, 0, NULL,
      "Of a reconstruction of events: {cell_type: gru, units: 64}.", NULL},
@@ -93,7 +93,7 @@ const co_field co_profit_fields[] = {
 static bool loss_takes(const co_loss_class *loss, co_column_type type) {
   return (type == CO_COLUMN_CATEGORY && loss->category) ||
          (type == CO_COLUMN_NUMBER && loss->number) || (type == CO_COLUMN_VECTOR && loss->vector) ||
-         (type == CO_COLUMN_BINARY && loss->binary);
+         (type == CO_COLUMN_BINARY && loss->binary) || (type == CO_COLUMN_TEXT && loss->text);
 }
 
 // What another program calls a loss is no edit away from what it is called here.
@@ -410,6 +410,9 @@ static co_status read_output(co_model_builder *b, const co_node *item, const cha
   if (b->problems->count > before) return CO_OK;
   feature->decoder = options.decoder;
   feature->weight = options.weight;
+  if (feature->column && feature->column->type == CO_COLUMN_TEXT)
+    CO_RETURN_IF_FAILED(co_model_read_text_output(b, item, options.decoder, path, feature));
+  if (b->problems->count > before) return CO_OK;
   char *loss = co_arena_format(b->model->arena, "%s.loss", path);
   char *decision = co_arena_format(b->model->arena, "%s.decision", path);
   if (!loss || !decision) return CO_ERR_MEMORY;

@@ -53,12 +53,20 @@ static void render_named(co_json *json, const co_comparison *c, int64_t baseline
   if (opened) co_json_close(json);
 }
 
+// What is no fitted baseline is called alike for all outputs that it says something of.
+static const char *name_of(const co_comparison *c, int64_t baseline) {
+  int64_t output = 0;
+  while (output + 1 < c->model->output_count && !*co_comparison_name(c, baseline, output))
+    output++;
+  return co_comparison_name(c, baseline, output);
+}
+
 static void render(co_json *json, const co_comparison *c, const char *key, render_output what) {
   co_json_key(json, key);
   co_json_open(json, '{');
   for (int64_t i = 0; i < c->count; i++) {
     bool baseline = i < c->baselines.count;
-    const char *name = baseline ? c->baselines.items[i]->class_->name : co_comparison_name(c, i, 0);
+    const char *name = baseline ? c->baselines.items[i]->class_->name : name_of(c, i);
     if (strcmp(name, "linear") == 0) render_named(json, c, i, "logistic", what);
     render_named(json, c, i, name, what);
   }

@@ -188,7 +188,8 @@ co_status co_evaluate_details(cohort_result *result, const co_evaluation *e) {
     co_json_key(json, keys[what]);
     co_json_open(json, '{');
     for (int64_t i = 0; i < e->model->output_count; i++)
-      if (e->collects[i] && e->scores[i].type != CO_COLUMN_CATEGORY)
+      if (e->collects[i] && e->scores[i].type != CO_COLUMN_CATEGORY &&
+          e->scores[i].type != CO_COLUMN_TEXT)
         CO_RETURN_IF_FAILED(add_part(result, e, i, (part)what));
     co_json_close(json);
   }

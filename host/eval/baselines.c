@@ -109,7 +109,8 @@ static bool is_table(const co_model *model) {
   for (int64_t i = 0; i < model->input_count; i++)
     if (model->inputs[i].column->shape.rank) return false;
   for (int64_t i = 0; i < model->output_count; i++)
-    if (!model->outputs[i].column || model->outputs[i].column->shape.rank) return false;
+    if (!model->outputs[i].column || model->outputs[i].column->shape.rank || model->outputs[i].text)
+      return false;
   return true;
 }
 
@@ -178,6 +179,18 @@ static bool is_too_large(const co_model *model, const co_estimator_class *class_
   return false;
 }
 
+static co_status refuse_texts(const co_model *network) {
+  for (int64_t i = 0; i < network->output_count; i++)
+    if (network->outputs[i].text) {
+      co_status status =
+          co_fail(CO_ERR_CONFIG, "baselines, blend: none writes texts, as '%.200s' is one",
+                  network->outputs[i].name);
+      co_hint("leave both out: `evaluate` tells of the input copied and the most frequent target");
+      return status;
+    }
+  return CO_OK;
+}
+
 static co_status create_all(co_baselines *out, const co_model *network,
                             const co_baseline_settings *settings) {
   CO_RETURN_IF_FAILED(create_model(out, network));
@@ -204,6 +217,7 @@ co_status co_baselines_create(co_baselines *out, const co_model *network,
   *out = (co_baselines){.ctx = network->ctx};
   if (!settings->count || (settings->automatic && !settings->blend && !is_table(network)))
     return CO_OK;
+  CO_RETURN_IF_FAILED(refuse_texts(network));
   co_status status = create_all(out, network, settings);
   if (status != CO_OK) co_baselines_free(out);
   return status;

@@ -18,9 +18,10 @@ const co_paired *co_comparison_pairs(const co_comparison *c, int64_t baseline, i
 }
 
 const char *co_comparison_name(const co_comparison *c, int64_t baseline, int64_t output) {
-  return baseline < c->baselines.count
-             ? co_baseline_name(c->baselines.items[baseline], &c->model->outputs[output])
-             : "network";
+  if (baseline < c->baselines.count)
+    return co_baseline_name(c->baselines.items[baseline], &c->model->outputs[output]);
+  const char *copying = c->names[baseline - c->baselines.count];
+  return !copying ? "network" : c->model->outputs[output].text ? copying : "";
 }
 
 double co_comparison_value(const co_comparison *c, int64_t baseline, int64_t output, int64_t k,
@@ -36,6 +37,16 @@ char co_comparison_sign(const co_paired *pair, bool higher_is_better) {
   if (pair->interval.low > 0) return higher_is_better ? '+' : '-';
   if (pair->interval.high < 0) return higher_is_better ? '-' : '+';
   return ' ';
+}
+
+static co_status evaluate_copying(co_comparison *c, int64_t number) {
+  const co_comparison_request *request = c->request;
+  co_evaluation *evaluation = &c->evaluations[c->baselines.count + number];
+  c->names[number] = co_text_baseline_name(c->model, number);
+  if (!c->names[number]) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_evaluation_create(evaluation, c->model));
+  return co_text_baseline_evaluate(evaluation, number, request->dataset, request->samples,
+                                   request->evaluation->rows);
 }
 
 static co_status evaluate(co_comparison *c, int64_t i) {
@@ -92,16 +103,18 @@ static co_status pair(co_comparison *c, int64_t baseline, int64_t output) {
 }
 
 static co_status measure(co_comparison *c) {
-  c->count = c->baselines.count + (co_blend_network(c->request->predictor) != NULL);
+  const int64_t copying = co_text_baseline_count(c->model); // then there is no blend
+  c->count =
+      c->baselines.count + (copying ? copying : co_blend_network(c->request->predictor) != NULL);
   size_t pairs = (size_t)(c->count * c->model->output_count) * CO_MOST_COMPARED;
   c->paired = co_alloc(c->model->ctx, (pairs + 1) * sizeof *c->paired);
   if (!c->paired) return CO_ERR_MEMORY;
   for (size_t i = 0; i < pairs; i++)
     c->paired[i] = (co_paired){NAN, {NAN, NAN}, NAN};
   for (int64_t i = 0; i < c->count; i++) {
-    CO_RETURN_IF_FAILED(evaluate(c, i));
+    CO_RETURN_IF_FAILED(copying ? evaluate_copying(c, i - c->baselines.count) : evaluate(c, i));
     for (int64_t k = 0; c->request->bootstrap->draws >= 0 && k < c->model->output_count; k++)
-      CO_RETURN_IF_FAILED(pair(c, i, k));
+      if (*co_comparison_name(c, i, k)) CO_RETURN_IF_FAILED(pair(c, i, k));
   }
   return CO_OK;
 }
@@ -116,6 +129,8 @@ void co_comparison_free(co_comparison *c) {
   if (!c->model) return;
   for (int64_t i = 0; i < c->count; i++)
     co_evaluation_free(&c->evaluations[i]);
+  for (int64_t i = 0; i < CO_MOST_TEXT_BASELINES; i++)
+    co_free(c->model->ctx, c->names[i]);
   co_free(c->model->ctx, c->paired);
   co_baselines_free(&c->baselines);
   memset(c, 0, sizeof *c);

@@ -5,6 +5,7 @@
 
 #include "host/eval/baselines.h"
 #include "host/eval/evaluation.h"
+#include "host/eval/text_baselines.h"
 
 enum { CO_MOST_COMPARED = 64 }; // metrics of an output
 
@@ -21,9 +22,11 @@ typedef struct co_comparison {
   const co_comparison_request *request; // borrowed
   const co_model *model;                // the network's
   co_baselines baselines;
-  int64_t count; // of what it is compared with: the baselines, behind them the network of a blend
-  co_evaluation evaluations[CO_MOST_BASELINES + 1];
-  co_paired *paired; // co_comparison_pairs
+  // Of what it is compared with: the baselines, behind them the network of a blend, or what copies texts.
+  int64_t count;
+  co_evaluation evaluations[CO_MOST_BASELINES + CO_MOST_TEXT_BASELINES];
+  char *names[CO_MOST_TEXT_BASELINES]; // of what copies
+  co_paired *paired;                   // co_comparison_pairs
 } co_comparison;
 
 // The request is borrowed until the comparison is freed, which is legal on a zeroed struct and after
@@ -34,6 +37,7 @@ void co_comparison_free(co_comparison *comparison);
 // is no pair.
 const co_paired *co_comparison_pairs(const co_comparison *comparison, int64_t baseline,
                                      int64_t output);
+// "" where it says nothing of the output.
 const char *co_comparison_name(const co_comparison *comparison, int64_t baseline, int64_t output);
 // Of an output that both have, every metric over scores: the value of `a` less that of `b`, of the same rows
 // in the same order.

@@ -116,7 +116,20 @@ static bool same_outputs(const co_model *a, const co_model *b) {
   return true;
 }
 
+static co_status refuse_texts(const co_predictor *member) {
+  for (int64_t i = 0; i < member->model->output_count; i++) {
+    if (!member->model->outputs[i].text) continue;
+    co_status status = co_fail_at(CO_ERR_MODEL, member->path, 0, 0,
+                                  "'%.200s' is a text: several models write no text together",
+                                  member->model->outputs[i].name);
+    co_hint("without --ensemble each writes its own");
+    return status;
+  }
+  return CO_OK;
+}
+
 static co_status check_outputs(co_predictor *const *members, int64_t count) {
+  CO_RETURN_IF_FAILED(refuse_texts(members[0]));
   for (int64_t m = 1; m < count; m++) {
     if (same_outputs(members[0]->model, members[m]->model)) continue;
     co_status status =

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host/eval/decoding.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/golden.h"
 #include "host/eval/opening.h"
@@ -17,6 +18,7 @@ typedef struct network {
   int64_t rows; // of a batch
   bool targets;
   const float **scores;    // room, per output and extra
+  co_decoding **decodings; // per output that is a text, once there is one to write; else NULL
   co_estimator *estimator; // gives the heads' values, NULL of a network
   // Of one opened from a file, its own.
   co_arena *arena;
@@ -52,12 +54,23 @@ static co_status submit(running *r) {
               : CO_OK;
 }
 
+// What the output's decoder writes of what the network gives.
+static co_status write_texts(network *n, int64_t output, int64_t rows) {
+  co_decoding **decoding = &n->decodings[output];
+  if (!*decoding)
+    CO_RETURN_IF_FAILED(co_decoding_create(decoding, n->base.model, &n->base.model->outputs[output],
+                                           co_program_store(n->program), n->rows));
+  return co_decoding_run(*decoding, n->scores[output], rows, &n->scores[output]);
+}
+
 static co_status give_scores(running *r, const co_view *view, const void *const *outputs) {
   const co_model *model = r->n->base.model;
   for (int64_t i = 0; i < model->output_count; i++)
     r->n->scores[i] = outputs[model->outputs[i].prediction];
   for (int64_t i = 0; i < model->extra_count; i++)
     r->n->scores[model->output_count + i] = outputs[model->extras[i].prediction];
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].text) CO_RETURN_IF_FAILED(write_texts(r->n, i, view->valid));
   if (r->options->exclude_seen) // such a model has one output
     CO_RETURN_IF_FAILED(co_unseen_mask(&r->unseen, view->batch->samples, view->valid,
                                        r->n->scores[0], &r->n->scores[0]));
@@ -130,7 +143,9 @@ cleanup:
 static void close_network(co_predictor *predictor) {
   network *n = (network *)predictor;
   co_context *ctx = predictor->ctx;
-  if (n->backend) { // the program is its own
+  for (int64_t i = 0; n->decodings && i < predictor->model->output_count; i++)
+    co_decoding_free(n->decodings[i]); // before what it borrows
+  if (n->backend) {                    // the program is its own
     co_program_free(n->program);
     co_resident_free(n->resident);
     n->backend->api->free(n->backend);
@@ -142,6 +157,7 @@ static void close_network(co_predictor *predictor) {
   }
   co_free(ctx, n->path);
   co_free(ctx, n->scores);
+  co_free(ctx, n->decodings);
   co_arena_free(n->arena);
   co_free(ctx, n);
 }
@@ -168,7 +184,9 @@ static co_status create(network **out, co_context *ctx) {
 static co_status make_room(network *n) {
   n->scores = co_alloc_zero(n->base.ctx, (size_t)co_model_score_count(n->base.model) + 1,
                             sizeof *n->scores);
-  return n->scores ? CO_OK : CO_ERR_MEMORY;
+  n->decodings =
+      co_alloc_zero(n->base.ctx, (size_t)n->base.model->output_count + 1, sizeof *n->decodings);
+  return n->scores && n->decodings ? CO_OK : CO_ERR_MEMORY;
 }
 
 co_status co_network_attach(co_predictor **out, co_resident *resident, co_program *program,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/text_output.h"
+
 // Of a catalogue.
 enum {
   PROBABILITY,
@@ -17,7 +19,10 @@ enum {
   LISTS = LISTED + CO_LISTED
 };
 
+enum { EXACT, EDITS, LENGTH, TEXT_KEPT }; // of a text
+
 int64_t co_scores_kept(const co_scores *s) {
+  if (s->type == CO_COLUMN_TEXT) return TEXT_KEPT;
   return s->kept == CO_KEPT_SCORES ? s->width : s->kept == CO_KEPT_PLACES ? PLACES : LISTS;
 }
 
@@ -29,7 +34,11 @@ co_status co_scores_create(co_scores *s, co_context *ctx, co_column_type type, i
   s->weight = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->weight);
   s->sample = co_alloc_zero(ctx, (size_t)rows + 1, sizeof *s->sample);
   s->unit = co_alloc_zero(ctx, (size_t)rows + 1, sizeof *s->unit);
-  return s->score && s->target && s->weight && s->sample && s->unit ? CO_OK : CO_ERR_MEMORY;
+  if (type == CO_COLUMN_TEXT) s->room = co_alloc(ctx, 2 * ((size_t)width + 1) * sizeof *s->room);
+  return s->score && s->target && s->weight && s->sample && s->unit &&
+                 (s->room || type != CO_COLUMN_TEXT)
+             ? CO_OK
+             : CO_ERR_MEMORY;
 }
 
 void co_scores_free(co_scores *s) {
@@ -39,6 +48,7 @@ void co_scores_free(co_scores *s) {
   co_free(s->ctx, s->weight);
   co_free(s->ctx, s->sample);
   co_free(s->ctx, s->unit);
+  co_free(s->ctx, s->room);
   memset(s, 0, sizeof *s);
 }
 
@@ -84,20 +94,36 @@ static void keep_list(const co_scores *s, int64_t sample, const float *score, in
   out[LISTED_SEEN] = count ? (float)seen / (float)count : 0;
 }
 
+static double keep_match(const co_scores *s, const float *codes, const int32_t *target,
+                         float out[TEXT_KEPT]) {
+  const co_text_match match = co_text_match_of(codes, target, s->width, s->room);
+  out[EXACT] = match.exact;
+  out[EDITS] = (float)match.edits;
+  out[LENGTH] = (float)match.length;
+  return (double)match.length;
+}
+
+// Returns the row's target.
+static double keep_row(const co_scores *s, int64_t sample, const float *from, const void *target,
+                       int64_t i, float *to) {
+  if (s->type == CO_COLUMN_TEXT)
+    return keep_match(s, from, (const int32_t *)target + i * s->width, to);
+  const double value = s->type == CO_COLUMN_CATEGORY ? (double)((const int32_t *)target)[i]
+                                                     : (double)((const float *)target)[i];
+  if (s->kept != CO_KEPT_SCORES)
+    keep_place(s, from, (int32_t)value, to);
+  else
+    memcpy(to, from, (size_t)s->width * sizeof *to);
+  if (s->kept == CO_KEPT_LISTS) keep_list(s, sample, from, (int32_t)value, to);
+  return value;
+}
+
 void co_scores_add(co_scores *s, const int64_t *samples, const int64_t *units, const float *score,
                    const void *target, const float *weight, int64_t rows) {
   for (int64_t i = 0; i < rows && s->count < s->capacity; i++) {
     if (!(weight[i] > 0)) continue;
-    const float *from = score + i * s->width;
-    float *to = s->score + s->count * co_scores_kept(s);
-    s->target[s->count] = s->type == CO_COLUMN_CATEGORY ? (double)((const int32_t *)target)[i]
-                                                        : (double)((const float *)target)[i];
-    if (s->kept != CO_KEPT_SCORES)
-      keep_place(s, from, (int32_t)s->target[s->count], to);
-    else
-      memcpy(to, from, (size_t)s->width * sizeof *to);
-    if (s->kept == CO_KEPT_LISTS)
-      keep_list(s, samples ? samples[i] : 0, from, (int32_t)s->target[s->count], to);
+    s->target[s->count] = keep_row(s, samples ? samples[i] : 0, score + i * s->width, target, i,
+                                   s->score + s->count * co_scores_kept(s));
     if (samples) s->sample[s->count] = samples[i];
     s->unit[s->count] = samples && units ? units[samples[i]] : s->count;
     s->weight[s->count++] = (double)weight[i];
@@ -330,6 +356,21 @@ static co_status prepare_classes(co_measured *m, const co_scores *s, ranked *row
                                    : prepare_catalogue(m, s, best, log_true);
 }
 
+static co_status prepare_texts(co_measured *m, const co_scores *s) {
+  double *part[TEXT_KEPT];
+  for (int k = 0; k < TEXT_KEPT; k++) {
+    if (!(part[k] = take(m, m->rows, sizeof(double)))) return CO_ERR_MEMORY;
+    for (int64_t i = 0; i < m->rows; i++)
+      part[k][i] = (double)s->score[i * TEXT_KEPT + k];
+  }
+  m->texts = (co_text_scores){.count = m->rows,
+                              .exact = part[EXACT],
+                              .edits = part[EDITS],
+                              .length = part[LENGTH],
+                              .weight = m->drawn};
+  return CO_OK;
+}
+
 co_status co_measured_create(co_measured *m, const co_scores *s, const co_decision_rule *rule) {
   memset(m, 0, sizeof *m);
   m->ctx = s->ctx;
@@ -349,6 +390,7 @@ co_status co_measured_create(co_measured *m, const co_scores *s, const co_decisi
     rows[i] = (ranked){(double)s->score[i * co_scores_kept(s)], s->target[i], s->weight[i], i};
   CO_RETURN_IF_FAILED(s->type == CO_COLUMN_BINARY   ? prepare_binary(m, rows)
                       : s->type == CO_COLUMN_NUMBER ? prepare_number(m, s, rows)
+                      : s->type == CO_COLUMN_TEXT   ? prepare_texts(m, s)
                                                     : prepare_classes(m, s, rows));
   co_measured_draw(m, NULL);
   return CO_OK;
@@ -407,6 +449,8 @@ double co_measured_value(const co_measured *m, const co_metric_class *metric) {
     return metric->binary_score(&m->binary);
   case CO_COLUMN_NUMBER:
     return metric->number_score(&m->number);
+  case CO_COLUMN_TEXT:
+    return metric->text_score(&m->texts);
   default:
     return metric->class_score(&m->classes);
   }

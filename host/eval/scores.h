@@ -18,16 +18,17 @@ typedef enum co_kept { CO_KEPT_SCORES, CO_KEPT_PLACES, CO_KEPT_LISTS } co_kept;
 // Of one output, in the order that rows were added in.
 typedef struct co_scores {
   co_context *ctx;
-  co_column_type type; // of the target: binary, number or category
+  co_column_type type; // of the target: binary, number, category or text
   int64_t width;       // numbers a row
   int64_t point;       // which of them is the prediction of a number
   co_kept kept;
   int64_t count, capacity;
-  float *score;   // (count, co_scores_kept)
+  float *score;   // (count, co_scores_kept); of a text whether it is exact, edits, length
   double *target; // value, or number of the class
   double *weight;
   int64_t *sample;
   int64_t *unit; // of a catalogue: rows of one number belong together
+  int64_t *room; // of a text, to count edits
   // Of lists: what the samples to be added had before; borrowed, NULL = they have no histories. Where
   // that is not to be recommended, repeats have no places.
   co_seen *seen;
@@ -40,7 +41,8 @@ void co_scores_free(co_scores *scores);          // legal on a zeroed struct
 int64_t co_scores_kept(const co_scores *scores); // numbers a row in `score`
 // Adds row i of others of the same kind.
 void co_scores_copy(co_scores *scores, const co_scores *from, int64_t i);
-// Adds rows; those of weight 0 are left out. `target`: i32 of a category, else float. `samples` may
+// Adds rows; those of weight 0 are left out. `target`: i32 of a category, codes i32 (rows, width) of a
+// text, else float. `samples` may
 // be NULL.
 // `units` of a catalogue: by sample; NULL = each row is one.
 void co_scores_add(co_scores *scores, const int64_t *samples, const int64_t *units,
@@ -68,8 +70,9 @@ typedef struct co_measured {
   co_binary_scores binary;
   co_number_scores number;
   co_class_scores classes;
+  co_text_scores texts;
   const double *weight; // of the scores: borrowed
-  double *drawn;        // per row of a number or category: weight as often as drawn
+  double *drawn;        // per row of a number, category or text: weight as often as drawn
   // Per row of a binary, by falling score: its number, group, and weight as positive and negative.
   int64_t *sorted;
   int32_t *group;

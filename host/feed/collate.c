@@ -99,8 +99,8 @@ static co_status open_weight(co_collator *c, co_dataset *dataset) {
 }
 
 static bool is_wanted(const co_feed *feed, bool inputs, bool targets) {
-  bool target = feed->kind == CO_FEED_TARGET || feed->kind == CO_FEED_WEIGHT ||
-                feed->kind == CO_FEED_CONSTANT;
+  bool target = feed->kind == CO_FEED_TARGET || feed->kind == CO_FEED_TEACHER ||
+                feed->kind == CO_FEED_WEIGHT || feed->kind == CO_FEED_CONSTANT;
   return target ? targets : inputs;
 }
 
@@ -337,7 +337,9 @@ const char *co_collator_weight_column(const co_collator *c) {
   return c->weight_column;
 }
 
+// An empty text is none.
 static bool is_missing(const source_column *column, int64_t sample) {
+  if (column->texts) return !*column->texts[row_of(column, sample)];
   const void *value = value_at(column, sample);
   if (column->dtype == CO_I32) return *(const int32_t *)value < 0;
   for (int64_t i = 0; i < column->values; i++)
@@ -349,7 +351,7 @@ static bool is_missing(const source_column *column, int64_t sample) {
 static void write_target(const co_collator *c, const source *s, const int64_t *samples,
                          int64_t rows, void *out) {
   const source_column *column = s->columns;
-  if (column->dtype == s->row.dtype) {
+  if (s->feed->derivations || column->dtype == s->row.dtype) {
     write_rows(c, s, samples, rows, out);
     return;
   }
@@ -422,6 +424,7 @@ void co_collate(const co_collator *c, int64_t i, const co_shape_class *shape,
     write_constant(s, shape->rows, out);
     break;
   case CO_FEED_TARGET:
+  case CO_FEED_TEACHER:
     write_target(c, s, samples, shape->rows, out);
     break;
   case CO_FEED_WEIGHT:

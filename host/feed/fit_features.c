@@ -377,6 +377,14 @@ static co_status standardize(const work *w, const co_output_feature *output) {
   return CO_OK;
 }
 
+static co_status fit_text(const work *w, co_output_feature *output) {
+  const char *const *texts;
+  const int64_t *index;
+  int64_t rows;
+  CO_RETURN_IF_FAILED(co_dataset_texts(w->dataset, output->name, &texts, &rows, &index));
+  return co_text_output_fit(w->ctx, output, texts, index, w->samples, w->sample_count);
+}
+
 static void end_all(work *w) {
   for (int64_t i = 0; i < w->count; i++) {
     w->items[i].class_->free(w->ctx, w->items[i].state);
@@ -541,6 +549,7 @@ co_status co_fit_features(co_model *model, co_dataset *dataset, int workers) {
   for (int64_t i = 0; i < model->output_count; i++) {
     CO_TRY(fit_classes(&w, &model->outputs[i]));
     if (model->outputs[i].normalization) CO_TRY(standardize(&w, &model->outputs[i]));
+    if (model->outputs[i].text) CO_TRY(fit_text(&w, &model->outputs[i]));
   }
   CO_TRY(count_all(&w, model, workers));
 cleanup:

@@ -59,6 +59,7 @@ typedef enum co_feed_kind {
   CO_FEED_IDS,      // i64 (N): sample ids
   CO_FEED_FITTED,   // fitted arrays, one behind the other
   CO_FEED_TARGET,   // a column's values (N) or (N, …); codes as numbers where the input is one
+  CO_FEED_TEACHER,  // (N) or (N, width): what is made of a target for what learns it by steps
   CO_FEED_NOISE,    // f32 (N, width): standard normal numbers of each sample and epoch
   CO_FEED_CONSTANT, // f32 (N, width): of targets, the same numbers for every row
   CO_FEED_WEIGHT    // (N): sample weight, 0 where the target is missing and in padding

@@ -172,6 +172,7 @@ co_status co_exported_check(const co_exported *e, const char *format) {
     return co_exported_refuse(e, "the predictor", e->estimator->class_->name, format);
   for (int64_t i = 0; i < e->model->output_count; i++) {
     const co_output_feature *output = &e->model->outputs[i];
+    if (output->text) return co_exported_refuse(e, "the text", output->name, format);
     if (output->generator || output->variational)
       return co_exported_refuse(e, output->variational ? "the variational output" : "the generator",
                                 output->name, format);

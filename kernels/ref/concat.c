@@ -66,5 +66,21 @@ co_status co_infer_concat(co_op_desc *desc) {
   return CO_OK;
 }
 
-CO_INFER_BACKWARD(concat_backward)
+// An operation of graphs, too: attr.parts says what there is.
+co_status co_infer_concat_backward(co_op_desc *desc) {
+  int64_t width = 0;
+  CO_RETURN_IF_FAILED(co_check_rank(desc, 0, 2, CO_MAX_RANK));
+  co_shape shape = desc->in[0].shape;
+  const int64_t all = last(&shape);
+  for (int k = 0; k < CO_OP_MAX_OPERANDS; k++) {
+    const int64_t part = desc->attr.parts[k];
+    if (part < 0 || part > all - width)
+      return co_fail(CO_ERR_CONFIG, "concat_backward: the parts are more than the whole");
+    width += part;
+    shape.dim[shape.rank - 1] = part;
+    if (part) co_set_out(desc, k, desc->in[0].dtype, &shape);
+  }
+  return width == all ? CO_OK
+                      : co_fail(CO_ERR_CONFIG, "concat_backward: the parts are less than the whole");
+}
 #endif

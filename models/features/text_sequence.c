@@ -9,6 +9,8 @@
 #include "models/builder.h"
 #include "models/features/characters.h"
 #include "models/features/text_sequence.h"
+#include "models/features/token_counts.h"
+#include "models/text_output.h"
 
 typedef enum keep_end { KEEP_FIRST, KEEP_LAST } keep_end;
 
@@ -181,79 +183,35 @@ static int64_t table_rows(const co_input_block *block) {
 
 // ---- fitting -----------------------------------------------------------------------------------
 
-typedef struct counted {
-  uint64_t hash;
-  int64_t count, first; // count 0: an empty place; `first`: its number among all, as they were met
-} counted;
-
-typedef struct fitting {
-  co_context *ctx;
-  counted *places; // by hash, where it is free from there on
-  int64_t capacity, used;
-} fitting;
-
 static co_status begin(co_context *ctx, const co_input_feature *feature, void *state) {
-  fitting *f = state;
   (void)feature;
-  *f = (fitting){.ctx = ctx, .capacity = 1 << 12};
-  f->places = co_alloc_zero(ctx, (size_t)f->capacity, sizeof *f->places);
-  return f->places ? CO_OK : CO_ERR_MEMORY;
-}
-
-static counted *find_place(const fitting *f, uint64_t hash) {
-  int64_t i = (int64_t)((hash ^ hash >> 32) & (uint64_t)(f->capacity - 1));
-  while (f->places[i].count && f->places[i].hash != hash)
-    i = (i + 1) & (f->capacity - 1);
-  return &f->places[i];
-}
-
-static co_status grow(fitting *f) {
-  fitting wide = {.ctx = f->ctx, .capacity = 2 * f->capacity, .used = f->used};
-  wide.places = co_alloc_zero(f->ctx, (size_t)wide.capacity, sizeof *wide.places);
-  if (!wide.places) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < f->capacity; i++)
-    if (f->places[i].count) *find_place(&wide, f->places[i].hash) = f->places[i];
-  co_free(f->ctx, f->places);
-  *f = wide;
-  return CO_OK;
+  return co_token_counts_create(state, ctx);
 }
 
 static co_status add(const co_input_feature *feature, void *state, const void *values, int64_t rows,
                      const int64_t *samples) {
   const bool characters = options_of(feature)->tokens == CO_TOKEN_CHARACTERS;
-  fitting *f = state;
   (void)samples;
   for (int64_t i = 0; i < rows; i++) {
     const unsigned char *at = begin_text(((const char *const *)values)[i]);
-    for (uint64_t token; co_next_token(&at, characters, &token);) {
-      counted *place = find_place(f, token);
-      if (place->count++) continue;
-      place->hash = token;
-      place->first = f->used++;
-      if (2 * f->used > f->capacity) CO_RETURN_IF_FAILED(grow(f));
-    }
+    for (uint64_t token; co_next_token(&at, characters, &token);)
+      CO_RETURN_IF_FAILED(co_token_counts_add(state, token, NULL, 0));
   }
   return CO_OK;
 }
 
-// The most frequent first, of equally frequent ones the one that was met first; empty places last.
-static int by_frequency(const void *a, const void *b) {
-  const counted *x = a, *y = b;
-  if (x->count != y->count) return x->count > y->count ? -1 : 1;
-  return (x->first > y->first) - (x->first < y->first);
-}
-
 static int by_hash(const void *a, const void *b) {
-  const int64_t x = (int64_t)((const counted *)a)->hash, y = (int64_t)((const counted *)b)->hash;
+  const int64_t x = (int64_t)((const co_token_count *)a)->hash;
+  const int64_t y = (int64_t)((const co_token_count *)b)->hash;
   return (x > y) - (x < y);
 }
 
 static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
   const sequence_options *options = options_of(feature);
-  fitting *f = state;
+  co_token_counts *f = state;
   int64_t *hashes = co_feature_fitted(feature, "hashes")->bytes, size = 0;
   int32_t *rows = co_feature_fitted(feature, "rows")->bytes;
-  qsort(f->places, (size_t)f->capacity, sizeof *f->places, by_frequency);
+  co_token_counts_sort(f);
   while (size < options->max_size && size < f->used &&
          f->places[size].count >= options->min_frequency) {
     f->places[size].first = size + 1; // from here on its row
@@ -272,11 +230,15 @@ static co_status end(co_context *ctx, co_input_feature *feature, void *state) {
 }
 
 static void free_fitting(co_context *ctx, void *state) {
-  co_free(ctx, ((fitting *)state)->places);
+  (void)ctx;
+  co_token_counts_free(state);
 }
 
-static const co_fit_class fit = {
-    .state_size = sizeof(fitting), .begin = begin, .add = add, .end = end, .free = free_fitting};
+static const co_fit_class fit = {.state_size = sizeof(co_token_counts),
+                                 .begin = begin,
+                                 .add = add,
+                                 .end = end,
+                                 .free = free_fitting};
 
 // A text is unseen if it has a word that is.
 static co_status check(const co_input_feature *feature, const void *values, int64_t rows,
@@ -319,9 +281,41 @@ static const co_input_class input = {.preprocessing = preprocessing,
                                      .describe = describe,
                                      .emit = emit};
 
+// ---- output ------------------------------------------------------------------------------------
+
+static int64_t codes(const co_output_feature *output) {
+  return output->text->max_length + 1;
+}
+
+static int64_t one_cell(const co_output_feature *output) {
+  (void)output;
+  return 1;
+}
+
+static char *cell_name(co_context *ctx, const co_output_feature *output, int64_t i) {
+  (void)i;
+  return co_strdup(ctx, output->name);
+}
+
+static co_score_cell cell(const co_output_feature *output, const float *scores, int64_t i) {
+  (void)i;
+  return (co_score_cell){co_text_output_print(output->text, scores), 0};
+}
+
+static const co_output_class output = {.loss = "softmax_cross_entropy",
+                                       .head = "logits",
+                                       .prediction = "read",
+                                       .activation = CO_OP_COUNT,
+                                       .target = CO_I32,
+                                       .width = codes,
+                                       .cells = one_cell,
+                                       .cell_name = cell_name,
+                                       .cell = cell};
+
 extern const co_feature_class co_feature_text_sequence;
 const co_feature_class co_feature_text_sequence = {
     .name = "text_sequence",
     .doc = "Of type text_sequence: the words or characters of a text, in their order.",
     .columns = 1u << CO_COLUMN_TEXT,
-    .input = &input};
+    .input = &input,
+    .output = &output};

@@ -31,10 +31,12 @@ static co_status attributes(const void *options, co_op_attr *attr) {
 extern const co_loss_class co_loss_softmax_cross_entropy;
 const co_loss_class co_loss_softmax_cross_entropy = {
     .name = "softmax_cross_entropy",
-    .doc = "Negative log likelihood of the true class under a softmax.",
+    .doc = "Negative log likelihood of the true class under a softmax; of a text the mean over its "
+           "tokens.",
     .metric = "log_loss",
     .op = CO_OP_SOFTMAX_CROSS_ENTROPY,
     .category = true,
+    .text = true,
     .fields = fields,
     .options_size = sizeof(softmax_options),
     .attributes = attributes,

@@ -20,6 +20,7 @@ const co_metric_class *const *co_metric_list(void) {
 bool co_metric_is_scored(const co_metric_class *metric, co_column_type type) {
   return (type == CO_COLUMN_CATEGORY && (metric->class_score || metric->unit_score)) ||
          (type == CO_COLUMN_NUMBER && metric->number_score) ||
+         (type == CO_COLUMN_TEXT && metric->text_score) ||
          (type == CO_COLUMN_BINARY && metric->binary_score);
 }
 
@@ -34,6 +35,7 @@ static bool is_summed(const co_metric_class *metric, co_column_type type) {
   return (type == CO_COLUMN_CATEGORY && metric->category) ||
          (type == CO_COLUMN_NUMBER && metric->number) ||
          (type == CO_COLUMN_VECTOR && metric->vector) ||
+         (type == CO_COLUMN_TEXT && metric->text) ||
          (type == CO_COLUMN_BINARY && metric->binary);
 }
 

@@ -71,6 +71,15 @@ typedef struct co_true_items {
 // Which of them: all, those that the row's own history has, or the others.
 typedef enum co_item_part { CO_ITEMS_ALL, CO_ITEMS_REPEAT, CO_ITEMS_EXPLORE } co_item_part;
 
+// Of a text that is written: how far a row is from the true one.
+typedef struct co_text_scores {
+  int64_t count;
+  const double *exact;  // 1 = it is the true one, else 0
+  const double *edits;  // tokens inserted, left out or replaced …
+  const double *length; // … of so many
+  const double *weight;
+} co_text_scores;
+
 // Of one class against the others; 0 where there is nothing to divide by.
 typedef struct co_class_rates {
   double support, predicted; // weight of rows that are it, that were taken for it
@@ -98,11 +107,12 @@ typedef struct co_metric_class {
   const char *name; // canonical id: "accuracy"
   const char *doc;
   co_op op; // of a sum (x target weight -> sums), of targets with a flag below; else CO_OP_COUNT
-  bool category, number, vector, binary;
+  bool category, number, vector, binary, text;
   // Of scored ones; NaN where it is not defined (no positive row, say).
   double (*binary_score)(const co_binary_scores *scores);
   double (*number_score)(const co_number_scores *scores);
   double (*class_score)(const co_class_scores *scores);
+  double (*text_score)(const co_text_scores *scores);
   double (*unit_score)(
       const co_true_items *items); // of a catalogue: the mean over units with such items
   co_item_part part;

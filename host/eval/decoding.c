@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/eval/decoding.h"
+
+#include <string.h>
+
+#include "host/exec/executor.h"
+#include "models/text_output.h"
+
+enum { TURNS = 2 }; // each reads the state that the other has left
+
+struct co_decoding {
+  co_context *ctx;
+  co_backend *backend;
+  const co_output_feature *output;
+  co_graph *graph;
+  co_plan *plan;
+  int64_t rows, classes;
+  void *arena[TURNS];
+  co_executor *executor[TURNS];
+  void *input[CO_DECODING_INPUTS]; // on the device; the state's is the first one
+  float *logits, *codes;           // (rows, classes), (rows, width)
+  int32_t *token;                  // (rows)
+};
+
+static co_status create_plan(co_decoding *d, const co_model *model, co_store *store) {
+  const co_plan_options options = {
+      .mode = CO_MODE_INFER, .shape = {.rows = d->rows}, .real = store->real};
+  CO_RETURN_IF_FAILED(co_model_create_decoding(&d->graph, model, d->output));
+  return co_plan_create(&d->plan, d->graph, store, &options);
+}
+
+static co_status create_memory(co_decoding *d, co_store *store) {
+  const co_backend_api *api = d->backend->api;
+  const size_t rows = (size_t)d->rows;
+  for (int i = 0; i < TURNS; i++) {
+    CO_RETURN_IF_FAILED(api->buffer_create(d->backend, d->plan->arena_bytes + 1, &d->arena[i]));
+    const co_memory memory = {.arena = d->arena[i], .averages = true};
+    CO_RETURN_IF_FAILED(co_executor_create(&d->executor[i], d->plan, store, &memory));
+  }
+  for (int i = 0; i < CO_DECODING_INPUTS; i++) {
+    co_tensor_desc desc = d->graph->values[d->graph->inputs[i]].desc;
+    co_shape_bind(&desc.shape, &d->plan->options.shape);
+    CO_RETURN_IF_FAILED(api->buffer_create(d->backend, co_tensor_bytes(&desc), &d->input[i]));
+    CO_RETURN_IF_FAILED(api->fill_zero(d->backend, d->input[i], co_tensor_bytes(&desc)));
+  }
+  d->logits = co_alloc(d->ctx, rows * (size_t)d->classes * sizeof *d->logits);
+  d->codes = co_alloc(d->ctx, rows * (size_t)d->output->width * sizeof *d->codes);
+  d->token = co_alloc(d->ctx, rows * sizeof *d->token);
+  return d->logits && d->codes && d->token ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status create(co_decoding *d, const co_model *model, co_store *store) {
+  CO_RETURN_IF_FAILED(create_plan(d, model, store));
+  d->classes = d->graph->values[d->graph->outputs[CO_DECODING_logits].value].desc.shape.dim[1];
+  return create_memory(d, store);
+}
+
+co_status co_decoding_create(co_decoding **out, const co_model *model,
+                             const co_output_feature *output, co_store *store, int64_t rows) {
+  *out = NULL;
+  co_decoding *d = co_alloc_zero(model->ctx, 1, sizeof *d);
+  if (!d) return CO_ERR_MEMORY;
+  d->ctx = model->ctx;
+  d->backend = store->backend;
+  d->output = output;
+  d->rows = rows;
+  co_status status = create(d, model, store);
+  if (status == CO_OK) {
+    *out = d;
+    return CO_OK;
+  }
+  co_error error;
+  co_error_copy(&error);
+  co_decoding_free(d);
+  return co_error_raise(&error);
+}
+
+void co_decoding_free(co_decoding *d) {
+  if (!d) return;
+  for (int i = 0; i < TURNS; i++) {
+    co_executor_free(d->executor[i]);
+    if (d->arena[i]) d->backend->api->buffer_free(d->backend, d->arena[i]);
+  }
+  for (int i = 0; i < CO_DECODING_INPUTS; i++)
+    if (d->input[i]) d->backend->api->buffer_free(d->backend, d->input[i]);
+  co_plan_free(d->plan);
+  co_graph_free(d->graph);
+  co_free(d->ctx, d->logits);
+  co_free(d->ctx, d->codes);
+  co_free(d->ctx, d->token);
+  co_free(d->ctx, d);
+}
+
+// The logits after the tokens so far.
+static co_status step(co_decoding *d, int64_t number) {
+  co_executor *executor = d->executor[number % TURNS], *other = d->executor[(number + 1) % TURNS];
+  const void *state = d->input[CO_DECODING_state];
+  if (number) state = co_executor_address(other, d->plan->outputs[CO_DECODING_next_state]);
+  CO_RETURN_IF_FAILED(d->backend->api->upload(d->backend, d->input[CO_DECODING_token], d->token,
+                                              (size_t)d->rows * sizeof *d->token));
+  co_executor_bind(executor, CO_DECODING_context, d->input[CO_DECODING_context]);
+  co_executor_bind(executor, CO_DECODING_state, state);
+  co_executor_bind(executor, CO_DECODING_token, d->input[CO_DECODING_token]);
+  CO_RETURN_IF_FAILED(co_executor_run(executor));
+  return co_executor_read_output(executor, CO_DECODING_logits, d->logits);
+}
+
+// Writes the next token of every row that has not ended; returns how many are left. Of those that have,
+// the end is read on, and what comes of it is not.
+static int64_t write_tokens(co_decoding *d, int64_t number, int64_t count) {
+  const int64_t width = d->output->width;
+  int64_t left = 0;
+  for (int64_t i = 0; i < count; i++) {
+    if (d->token[i] == CO_TEXT_END) continue;
+    int32_t code = co_text_output_choose(d->output->text, d->logits + i * d->classes);
+    if (number == width - 1 && code != CO_TEXT_END) continue; // there is no room for more of it
+    d->codes[i * width + number] = (float)code;
+    d->token[i] = code;
+    left += code != CO_TEXT_END;
+  }
+  return left;
+}
+
+co_status co_decoding_run(co_decoding *d, const float *read, int64_t count, const float **codes) {
+  const int64_t width = d->output->width, units = d->output->text->units;
+  memset(d->codes, 0, (size_t)(count * width) * sizeof *d->codes);
+  for (int64_t i = 0; i < d->rows; i++)
+    d->token[i] = i < count ? CO_TEXT_NOTHING : CO_TEXT_END;
+  CO_RETURN_IF_FAILED(d->backend->api->upload(d->backend, d->input[CO_DECODING_context], read,
+                                              (size_t)(count * units) * sizeof *read));
+  for (int64_t i = 0, left = count; i < width && left; i++) {
+    CO_RETURN_IF_FAILED(step(d, i));
+    left = write_tokens(d, i, count);
+  }
+  *codes = d->codes;
+  return CO_OK;
+}

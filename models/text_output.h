@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// A text as output: a recurrent decoder writes it token by token (Sutskever et al. 2014; Cho et al.
+// 2014). Rows of scores hold its codes as numbers: of tokens, then that of the end, then nothing.
+#ifndef COHORT_MODELS_TEXT_OUTPUT_H
+#define COHORT_MODELS_TEXT_OUTPUT_H
+
+#include "models/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Codes. What is before the first token has that of nothing; rare tokens share one, which is never
+// written. Behind them come those of the vocabulary.
+enum { CO_TEXT_NOTHING, CO_TEXT_END, CO_TEXT_UNKNOWN, CO_TEXT_FIRST };
+
+typedef struct co_text_output {
+  int tokens; // CO_TOKEN_WORDS, …
+  int cell;   // co_rnn_cell
+  int64_t min_frequency, max_size, max_length, units, embedding_size;
+  int64_t token_bytes; // room for one in the vocabulary, with the 0 at its end
+  // Learned from training rows: texts of tokens u8 (max_size, token_bytes), growing; how many there are
+  // i64 (1); the codes of the most frequent target i32 (max_length + 1).
+  co_fitted *vocabulary, *size, *most_frequent;
+  // Of the column: i32 (max_length + 1) codes with the end; the same one place later, behind nothing;
+  // how many they are, with the end.
+  const co_derivation *target, *previous, *length;
+  char *written; // room for a text
+} co_text_output;
+
+// The codes of a text (max_length + 1); one that is longer has no end. Returns how many there are.
+int64_t co_text_output_encode(const co_text_output *text, const char *from, int32_t *codes);
+// The text of a row of scores; borrowed until the next.
+const char *co_text_output_print(const co_text_output *text, const float *codes);
+// The code that is written where these are the logits of all: the likeliest, but nothing and unknown.
+int32_t co_text_output_choose(const co_text_output *text, const float *logits);
+// How well a row of scores is the text of these codes. Edits: tokens inserted, left out, or replaced
+// (Levenshtein 1966), of `length` true ones; `room`: 2 (max_length + 2) numbers.
+typedef struct co_text_match {
+  bool exact;
+  int64_t edits, length;
+} co_text_match;
+co_text_match co_text_match_of(const float *codes, const int32_t *target, int64_t width,
+                               int64_t *room);
+
+// Learns from the texts of training rows, which must live until it returns. `index`: row of each sample;
+// NULL = its number.
+co_status co_text_output_fit(co_context *ctx, co_output_feature *output, const char *const *texts,
+                             const int64_t *index, const int64_t *samples, int64_t count);
+
+// One step of a text being written, over the parameters of the model's network: inputs of
+// CO_DECODING_INPUTS, outputs of CO_DECODING_OUTPUTS. To be freed.
+enum { CO_DECODING_context, CO_DECODING_state, CO_DECODING_token, CO_DECODING_INPUTS };
+enum { CO_DECODING_next_state, CO_DECODING_logits, CO_DECODING_OUTPUTS };
+co_status co_model_create_decoding(co_graph **out, const co_model *model,
+                                   const co_output_feature *output);
+int64_t co_text_output_state(const co_text_output *text); // numbers of a row's state
+
+#ifdef __cplusplus
+}
+#endif
+#endif
