@@ -17,7 +17,8 @@ typedef struct co_model_builder {
 
 // Field tables, for help.
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[],
-    co_bottleneck_fields[], co_copy_fields[], co_tied_fields[], co_event_decoder_fields[], co_text_decoder_fields[];
+    co_bottleneck_fields[], co_copy_fields[], co_tied_fields[], co_event_decoder_fields[],
+    co_text_decoder_fields[];
 extern const co_field co_selector_fields[], co_default_fields[];
 extern const co_field co_decision_fields[], co_profit_fields[];
 

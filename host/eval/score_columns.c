@@ -185,7 +185,8 @@ static co_status choose_prediction(co_score_columns *columns, co_arena *arena, c
 
 static co_status choose_score(co_score_columns *columns, co_arena *arena, const choice *c) {
   if (!co_score_is_one(c->output))
-    return no_such(c, "has no single score; prediction has its numbers");
+    return no_such(c, c->output->text ? "has no single score; prediction has its text"
+                                      : "has no single score; prediction has its numbers");
   const char *name = c->name ? c->name : co_arena_format(arena, "%s_score", c->output->name);
   if (!name) return CO_ERR_MEMORY;
   return add_cell(columns, arena, c->output, score_cell(c->output), name);

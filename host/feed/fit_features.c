@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "models/feature.h"
+#include "models/text_output.h"
 
 enum { CHUNK = 1024, MOST_WORKERS = 64 };
 

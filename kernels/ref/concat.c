@@ -80,7 +80,8 @@ co_status co_infer_concat_backward(co_op_desc *desc) {
     shape.dim[shape.rank - 1] = part;
     if (part) co_set_out(desc, k, desc->in[0].dtype, &shape);
   }
-  return width == all ? CO_OK
-                      : co_fail(CO_ERR_CONFIG, "concat_backward: the parts are less than the whole");
+  return width == all
+             ? CO_OK
+             : co_fail(CO_ERR_CONFIG, "concat_backward: the parts are less than the whole");
 }
 #endif

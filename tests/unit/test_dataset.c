@@ -164,9 +164,9 @@ static void unknown_role(co_h5 *h) {
   co_shape flat = one(ROWS);
   put(h, "/entities/e/z", CO_F32, &flat, numbers, "number", "label");
 }
-static void text_target(co_h5 *h) {
+static void text_weight(co_h5 *h) {
   OK(co_h5_write_strings(h, "/entities/e/z", keys, ROWS));
-  describe(h, "/entities/e/z", "text", "target");
+  describe(h, "/entities/e/z", "text", "weight");
 }
 static void number_of_texts(co_h5 *h) {
   OK(co_h5_write_strings(h, "/entities/e/z", keys, ROWS));
@@ -270,7 +270,7 @@ static void broken_files_are_refused_with_the_place(void **state) {
       {no_type, "/entities/e/z", "attribute 'type' is missing"},
       {no_role, "/entities/e/z", "attribute 'role' is missing"},
       {unknown_role, "/entities/e/z", "role 'label' is unknown"},
-      {text_target, "/entities/e/z", "role target cannot have type text"},
+      {text_weight, "/entities/e/z", "role weight cannot have type text"},
       {number_of_texts, "/entities/e/z", "type number"},
       {too_few_rows, "/entities/e/z", "has 4 rows, but other columns have 5"},
       {wrong_rank, "/entities/e/z", "uint8 (rows, height, width, channels), not u8 (5, 4, 3)"},

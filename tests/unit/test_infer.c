@@ -320,6 +320,15 @@ static void test_infer(void **state) {
   assert_int_equal(co_op_infer(&concat), CO_OK);
   assert_int_equal(concat.out[0].shape.dim[2], 12);
   assert_int_equal(concat.attr.parts[CO_CONCAT_c], 0);
+  co_op_desc parts = {.op = CO_OP_CONCAT_BACKWARD, .has_in = 1, .attr = concat.attr};
+  parts.in[0] = concat.out[0];
+  assert_int_equal(co_op_infer(&parts), CO_OK);
+  assert_true(co_shape_equal(&parts.out[1].shape, &concat.in[1].shape));
+  assert_true(co_shape_equal(&parts.out[CO_CONCAT_p].shape, &concat.in[0].shape));
+  parts.attr.parts[0]++;
+  assert_int_equal(co_op_infer(&parts), CO_ERR_CONFIG);
+  parts.attr.parts[0] -= 2;
+  assert_int_equal(co_op_infer(&parts), CO_ERR_CONFIG);
   concat.in[CO_CONCAT_p].shape.dim[2] = INT64_MAX;
   assert_int_equal(co_op_infer(&concat), CO_ERR_CONFIG);
   concat.has_in = 3;

@@ -14,11 +14,11 @@ extern "C" {
 typedef struct co_loss_class {
   const char *name; // "softmax_cross_entropy"
   const char *doc;
-  const char *metric;                    // the id its mean is reported under: "log_loss"
-  co_op op;                              // a loss operation (x target weight step -> loss sum dx)
-  co_pointwise pointwise;                // of POINTWISE_LOSS
+  const char *metric;     // the id its mean is reported under: "log_loss"
+  co_op op;               // a loss operation (x target weight step -> loss sum dx)
+  co_pointwise pointwise; // of POINTWISE_LOSS
   bool category, number, vector, binary, text; // target types it takes
-  bool logit;                            // predictions are logits, shown through a sigmoid
+  bool logit;                                  // predictions are logits, shown through a sigmoid
   // Of a number, as many times as large where target and prediction are k times as large: k^degree; 0 =
   // no such power.
   int degree;

@@ -34,8 +34,7 @@ static bool is_summed(const co_metric_class *metric, co_column_type type) {
   if (metric->op == CO_OP_COUNT) return false;
   return (type == CO_COLUMN_CATEGORY && metric->category) ||
          (type == CO_COLUMN_NUMBER && metric->number) ||
-         (type == CO_COLUMN_VECTOR && metric->vector) ||
-         (type == CO_COLUMN_TEXT && metric->text) ||
+         (type == CO_COLUMN_VECTOR && metric->vector) || (type == CO_COLUMN_TEXT && metric->text) ||
          (type == CO_COLUMN_BINARY && metric->binary);
 }
 

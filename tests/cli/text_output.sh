@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: text_output.sh COHORT CHECK_JSON. A network learns to write texts: letters from behind; what it is
+# beside, what it writes, and what goes with no text.
+set -u
+cohort=$1
+check_json=$2
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+export OMP_NUM_THREADS=1
+
+# Some rows have no target; those that begin with an x share one.
+awk 'BEGIN {
+  srand(11)
+  split("a b c d é", letters, " ")
+  print "id,word,behind"
+  for (i = 0; i < 1600; i++) {
+    word = behind = ""
+    for (k = 1 + int(rand() * 3); k > 0; k--) {
+      letter = letters[1 + int(rand() * 5)]
+      word = word letter
+      behind = letter behind
+    }
+    if (i % 12 == 5) { word = "x" word; behind = "none" }
+    print i "," word "," (i % 40 == 7 ? "" : behind)
+  }
+}' >t.csv
+expect 0 import -O d.h5 t.csv --key id --target behind --type behind=text --type word=text --seed 2
+cat >c.yaml <<'END'
+input_features:
+  - name: word
+    type: text_sequence
+    preprocessing: {tokens: characters, min_frequency: 1, max_size: 16}
+    encoder: {type: rnn, cell_type: gru, units: 32, embedding_size: 8}
+output_features:
+  - {name: behind, decoder: {cell_type: gru, units: 32, embedding_size: 8, max_length: 5, max_size: 16}}
+trainer: {max_epochs: 40, batch_size: 32, learning_rate: 0.01}
+END
+expect 0 train -c c.yaml --dataset d.h5 --run-dir run --seed 4 --quiet
+expect 0 evaluate -m run --dataset d.h5 --json --quiet --require 'behind.exact_match>=0.95' \
+  --require 'token_error_rate<=0.03' --require 'token_accuracy>=0.95'
+for known in '"most_frequent":{"behind":{"log_loss":null,"token_accuracy":null,"exact_match":0.0' \
+  '"copy word":{"behind":{' '"paired":{"most_frequent":{"behind":{"exact_match":{"difference":0.'; do
+  grep -qF "$known" out || fail "evaluate lacks $known"
+done
+
+# What is written is what was measured, from the table, too, and at any number of rows at a time.
+expect 0 predict -m run --dataset t.csv -O all.csv --quiet
+expect 0 predict -m run --dataset t.csv -O few.csv --batch-size 7 --quiet
+cmp -s all.csv few.csv || fail 'what is written hangs on the batch'
+[ "$(head -1 all.csv)" = id,behind ] || fail "columns: $(head -1 all.csv)"
+paste -d, t.csv all.csv | awk -F, 'NR > 1 && $3 != "" { n++; right += $3 == $5 }
+  END { exit !(n > 1500 && right >= 0.95 * n) }' || fail 'what is written is not right'
+expect 0 predict -m run --dataset d.h5 --split test -O test.csv --columns key,prediction=text --quiet
+[ "$(head -1 test.csv)" = id,text ] || fail "columns: $(head -1 test.csv)"
+
+# The other cell.
+expect 0 train -c c.yaml --dataset d.h5 --run-dir lstm --seed 4 --quiet \
+  --set trainer.max_epochs=12 --set output_features.behind.decoder.cell_type=lstm
+expect 0 evaluate -m lstm --dataset d.h5 --quiet --require 'behind.exact_match>=0.5'
+expect 0 verify resume -c c.yaml --dataset d.h5 --set trainer.max_epochs=2 --kills 1 --quiet
+
+# Ways that a text does not go.
+refused 5 'cannot be exported to C' -- export c -m run -O x.c
+refused 5 'cannot be exported to ONNX' -- export onnx -m run -O x.onnx
+refused 5 'write no text together' -- predict -m run -m lstm --ensemble mean --dataset t.csv -O e.csv
+refused 2 'has no single score; prediction has its text' -- predict -m run --dataset t.csv -O e.csv --columns key,score
+refused 2 'no single value' -- explain -m run --dataset d.h5
+refused 3 'none writes texts' -- train -c c.yaml --dataset d.h5 --run-dir bad --set blend=prior
+refused 3 'hinge does not fit the text_sequence target' -- train -c c.yaml --dataset d.h5 --run-dir bad --set output_features.behind.loss.type=hinge
+refused 3 'members write no text together' -- train -c c.yaml --dataset d.h5 --run-dir bad --set combiner.members=2
+exit $failed
