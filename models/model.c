@@ -58,7 +58,7 @@ static co_status declare_counts(co_model *model, co_input_feature *feature) {
 }
 
 static void list_text(co_model *model, const co_text_output *text) {
-  co_fitted *const arrays[] = {text->vocabulary, text->size, text->most_frequent};
+  co_fitted *const arrays[] = {text->vocabulary, text->size, text->most_frequent, text->log_share};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
     model->fitted[model->fitted_count++] = arrays[i];
 }
@@ -72,7 +72,7 @@ static co_status declare_fitted(co_model *model) {
     if (feature->class_->input->check) CO_RETURN_IF_FAILED(declare_counts(model, feature));
     count += feature->fitted_count;
   }
-  count += (6 + CO_NORMALIZATION_ARRAYS) * model->output_count;
+  count += (7 + CO_NORMALIZATION_ARRAYS) * model->output_count;
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < model->input_count; i++)

@@ -40,6 +40,10 @@ const co_field co_text_decoder_fields[] = {
 
 enum { CHARACTER_BYTES = 8, WORD_BYTES = 64 };
 
+int64_t co_text_output_classes(const co_text_output *text) {
+  return CO_TEXT_FIRST + text->max_size;
+}
+
 // ---- reading -----------------------------------------------------------------------------------
 
 static co_status declare_array(co_model *model, const char *output, const char *name,
@@ -89,12 +93,15 @@ static co_status derive(co_model *model, const co_output_feature *output, int64_
 static co_status declare(co_model *model, co_output_feature *output) {
   co_text_output *text = output->text;
   const co_shape vocabulary = co_shape_make(2, text->max_size, text->token_bytes);
+  const co_shape classes = co_shape_make(1, co_text_output_classes(text));
   const co_shape one = co_shape_make(1, (int64_t)1), codes = co_shape_make(1, text->max_length + 1);
   CO_RETURN_IF_FAILED(
       declare_array(model, output->name, "vocabulary", CO_U8, &vocabulary, &text->vocabulary));
   CO_RETURN_IF_FAILED(declare_array(model, output->name, "size", CO_I64, &one, &text->size));
   CO_RETURN_IF_FAILED(
       declare_array(model, output->name, "most_frequent", CO_I32, &codes, &text->most_frequent));
+  CO_RETURN_IF_FAILED(
+      declare_array(model, output->name, "log_share", CO_F32, &classes, &text->log_share));
   CO_RETURN_IF_FAILED(derive(model, output, text->max_length + 1, derive_target, &text->target));
   CO_RETURN_IF_FAILED(
       derive(model, output, text->max_length + 1, derive_previous, &text->previous));
@@ -133,10 +140,6 @@ co_status co_model_read_text_output(co_model_builder *b, const co_node *item,
 
 // ---- the network -------------------------------------------------------------------------------
 
-static int64_t classes_of(const co_text_output *text) {
-  return CO_TEXT_FIRST + text->max_size;
-}
-
 // What is fed of the target, all but the weights.
 typedef struct teaching {
   co_value previous, target, length;
@@ -165,6 +168,37 @@ static co_status add_feeds(co_model *model, const co_output_feature *output, tea
   return feed(model, output, CO_FEED_TARGET, "", &text->target, &out->target);
 }
 
+// x kernel + bias + log_share.
+static co_status emit_logits(co_graph *graph, const co_output_feature *output, co_value x,
+                             co_value kernel, co_value bias, co_value *out) {
+  const co_fitted *share = output->text->log_share;
+  char *name = co_arena_format(graph->arena, "%s/log_share", output->name);
+  co_value sum[2] = {bias}, in[3] = {x, kernel};
+  if (!name) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(
+      co_graph_add_variable(graph, name, CO_F32, &share->shape, share->bytes, &sum[1]));
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_ADD, NULL, 2, sum, &in[2]));
+  return co_emit(graph, CO_OP_DENSE, NULL, 3, in, out);
+}
+
+static co_status add_logits(co_model *model, const co_output_feature *output, co_value x,
+                            co_value *out) {
+  co_graph *graph = model->network;
+  const int64_t units = output->text->units, classes = co_text_output_classes(output->text);
+  const co_param_info kernel = {.shape = co_shape_make(2, units, classes),
+                                .init = CO_INIT_GLOROT_UNIFORM,
+                                .fan_in = units,
+                                .fan_out = classes,
+                                .decay = 1};
+  const co_param_info bias = {.shape = co_shape_make(1, classes), .init = CO_INIT_ZEROS};
+  co_value params[2];
+  graph->layer = co_arena_format(model->arena, "%s/logits", output->name);
+  if (!graph->layer) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "kernel", &kernel, &params[0]));
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "bias", &bias, &params[1]));
+  return emit_logits(graph, output, x, params[0], params[1], out);
+}
+
 // Logits of each token, as rows of their own: (N W, classes).
 static co_status decode(co_model_builder *b, const co_output_feature *output, const teaching *told,
                         co_value context, co_value *out) {
@@ -177,12 +211,10 @@ static co_status decode(co_model_builder *b, const co_output_feature *output, co
       "{RepeatVector: {}, inputs: [context, embedding, length], name: repeated}, "
       "{Concatenate: {}, inputs: [embedding, repeated], name: joined}, "
       "{%s: {units: %lld, return_sequences: true}, inputs: [joined, length], name: decoder}]",
-      (long long)classes_of(text), (long long)text->embedding_size, cell_layers[text->cell],
-      (long long)text->units);
-  char *logits =
-      co_arena_format(model->arena, "[{Dense: %lld, name: logits}]", (long long)classes_of(text));
+      (long long)co_text_output_classes(text), (long long)text->embedding_size,
+      cell_layers[text->cell], (long long)text->units);
   co_node *layers;
-  if (!steps || !logits) return CO_ERR_MEMORY;
+  if (!steps) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(
       co_yaml_parse(&layers, model->arena, "decoder", steps, strlen(steps), b->problems));
   const co_named_value known[] = {
@@ -193,11 +225,7 @@ static co_status decode(co_model_builder *b, const co_output_feature *output, co
   if (b->problems->count > before) return CO_OK;
   const co_op_attr rows = {.shape = co_shape_make(2, CO_DIM_MEMBERS(width), text->units)};
   CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_RESHAPE, &rows, 1, out, out));
-  CO_RETURN_IF_FAILED(
-      co_yaml_parse(&layers, model->arena, "decoder", logits, strlen(logits), b->problems));
-  const co_layer_list_options head = {output->name, NULL, 0, *out, NULL, NULL};
-  return co_layer_list_build(model->network, layers, "decoder", &head, model->arena, b->problems,
-                             out);
+  return add_logits(model, output, *out, out);
 }
 
 // A row's weight in equal parts on its tokens.
@@ -412,7 +440,7 @@ static co_status emit_step(const stepping *s) {
   const co_shape context = co_shape_make(2, CO_DIM_N, text->units),
                  token = co_shape_make(1, CO_DIM_N);
   const co_shape states = co_shape_make(2, CO_DIM_N, co_text_output_state(text));
-  co_value in[CO_DECODING_INPUTS], lookup[2], x, bias, state, h, logits;
+  co_value in[CO_DECODING_INPUTS], lookup[2], x, kernel, bias, state, h, logits;
   CO_RETURN_IF_FAILED(
       co_graph_add_input(graph, "context", CO_F32, &context, &in[CO_DECODING_context]));
   CO_RETURN_IF_FAILED(co_graph_add_input(graph, "state", CO_F32, &states, &in[CO_DECODING_state]));
@@ -427,8 +455,9 @@ static co_status emit_step(const stepping *s) {
     CO_RETURN_IF_FAILED(step_gru(s, x, in[CO_DECODING_state], &state));
     h = state;
   }
+  CO_RETURN_IF_FAILED(take_param(s, "logits/kernel", &kernel));
   CO_RETURN_IF_FAILED(take_param(s, "logits/bias", &bias));
-  CO_RETURN_IF_FAILED(dense(s, h, "logits/kernel", bias, &logits));
+  CO_RETURN_IF_FAILED(emit_logits(graph, s->output, h, kernel, bias, &logits));
   CO_RETURN_IF_FAILED(co_graph_add_output(graph, "next_state", state));
   return co_graph_add_output(graph, "logits", logits);
 }

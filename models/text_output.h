@@ -20,8 +20,10 @@ typedef struct co_text_output {
   int64_t min_frequency, max_size, max_length, units, embedding_size;
   int64_t token_bytes; // room for one in the vocabulary, with the 0 at its end
   // Learned from training rows: texts of tokens u8 (max_size, token_bytes), growing; how many there are
-  // i64 (1); the codes of the most frequent target i32 (max_length + 1).
-  co_fitted *vocabulary, *size, *most_frequent;
+  // i64 (1); the codes of the most frequent target i32 (max_length + 1); logarithms of how often each code
+  // is what comes next f32 (codes), which logits begin from: else a network has to learn first, by all
+  // that it gives, that most of a large vocabulary is not there.
+  co_fitted *vocabulary, *size, *most_frequent, *log_share;
   // Of the column: i32 (max_length + 1) codes with the end; the same one place later, behind nothing;
   // how many they are, with the end.
   const co_derivation *target, *previous, *length;
@@ -54,7 +56,8 @@ enum { CO_DECODING_context, CO_DECODING_state, CO_DECODING_token, CO_DECODING_IN
 enum { CO_DECODING_next_state, CO_DECODING_logits, CO_DECODING_OUTPUTS };
 co_status co_model_create_decoding(co_graph **out, const co_model *model,
                                    const co_output_feature *output);
-int64_t co_text_output_state(const co_text_output *text); // numbers of a row's state
+int64_t co_text_output_classes(const co_text_output *text); // codes
+int64_t co_text_output_state(const co_text_output *text);   // numbers of a row's state
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tokens of texts that are written: characters as they are, or words between blanks.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,6 +167,17 @@ static void keep_tokens(co_text_output *text, const co_token_counts *counts) {
   *(int64_t *)text->size->bytes = size;
 }
 
+// Of NOTHING and of what is not there: less than of anything that is.
+static void weigh_codes(co_text_output *text, const int64_t *seen) {
+  static const float never = -30;
+  float *share = text->log_share->bytes;
+  double all = 0;
+  for (int64_t i = CO_TEXT_END; i < co_text_output_classes(text); i++)
+    all += (double)seen[i];
+  for (int64_t i = 0; i < co_text_output_classes(text); i++)
+    share[i] = seen[i] ? (float)log((double)seen[i] / all) : never;
+}
+
 static void tell(co_context *ctx, const co_output_feature *output, const co_token_counts *counts,
                  int64_t longer, int64_t count) {
   const co_text_output *text = output->text;
@@ -183,7 +195,7 @@ static void tell(co_context *ctx, const co_output_feature *output, const co_toke
 
 static co_status fit(co_context *ctx, co_output_feature *output, const char *const *texts,
                      const int64_t *index, const int64_t *samples, int64_t count,
-                     co_token_counts *tokens, co_token_counts *whole) {
+                     co_token_counts *tokens, co_token_counts *whole, int64_t *seen) {
   co_text_output *text = output->text;
   int32_t *codes = text->most_frequent->bytes;
   int64_t longer = 0;
@@ -200,7 +212,10 @@ static co_status fit(co_context *ctx, co_output_feature *output, const char *con
   for (int64_t i = 0; i < whole->used; i++) {
     const int64_t length = co_text_output_encode(text, whole->places[i].text, codes);
     if (codes[length - 1] != CO_TEXT_END) longer += whole->places[i].count;
+    for (int64_t k = 0; k < length; k++)
+      seen[codes[k]] += whole->places[i].count;
   }
+  weigh_codes(text, seen);
   co_text_output_encode(text, whole->used ? whole->places[0].text : "", codes);
   tell(ctx, output, tokens, longer, count);
   return CO_OK;
@@ -209,9 +224,13 @@ static co_status fit(co_context *ctx, co_output_feature *output, const char *con
 co_status co_text_output_fit(co_context *ctx, co_output_feature *output, const char *const *texts,
                              const int64_t *index, const int64_t *samples, int64_t count) {
   co_token_counts tokens = {.ctx = NULL}, whole = {.ctx = NULL};
-  co_status status = co_token_counts_create(&tokens, ctx);
+  int64_t *seen = co_alloc_zero(ctx, (size_t)co_text_output_classes(output->text),
+                                sizeof *seen); // of each code
+  co_status status = seen ? co_token_counts_create(&tokens, ctx) : CO_ERR_MEMORY;
   if (status == CO_OK) status = co_token_counts_create(&whole, ctx);
-  if (status == CO_OK) status = fit(ctx, output, texts, index, samples, count, &tokens, &whole);
+  if (status == CO_OK)
+    status = fit(ctx, output, texts, index, samples, count, &tokens, &whole, seen);
+  co_free(ctx, seen);
   co_token_counts_free(&tokens);
   co_token_counts_free(&whole);
   return status;
