@@ -428,8 +428,7 @@
 //                al. 2018). SCALE_CHANNELS_BACKWARD: ds (N, C) = sum over all between of x dy.
 // CONCAT         a (…, A), b (…, B), …, equal but for the last of at least two dimensions: y (…, A +
 //                B + …) = a, then b, …. CONCAT_BACKWARD: da = the first A of dy, db = the next B, …;
-//                where each begins and ends says attr.parts, absent ones included. It is an operation
-//                of graphs, too.
+//                where each begins and ends says attr.parts, absent ones included. In graphs, too.
 // RESHAPE        y is x with another shape (attr.shape), same canonical order. Normally elided.
 //                attr.shape may hold symbolic extents: N in front stands for the rows of x; N T
 //                splits into N, T and back.
