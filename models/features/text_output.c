@@ -42,8 +42,10 @@ static const char *token_of(const co_text_output *text, int64_t i) {
   return (const char *)text->vocabulary->bytes + i * text->token_bytes;
 }
 
+// A damaged model may say anything.
 static int64_t size_of(const co_text_output *text) {
-  return *(const int64_t *)text->size->bytes;
+  const int64_t size = *(const int64_t *)text->size->bytes;
+  return size < 0 || size > text->max_size ? 0 : size;
 }
 
 static int32_t code_of(const co_text_output *text, const char *token, int64_t length) {
@@ -78,7 +80,7 @@ const char *co_text_output_print(const co_text_output *text, const float *codes)
     const int64_t code = (int64_t)codes[i] - CO_TEXT_FIRST;
     if (code < 0 || code >= size_of(text)) break;
     if (i && text->tokens == CO_TOKEN_WORDS) *to++ = ' ';
-    const size_t length = strlen(token_of(text, code));
+    const size_t length = strnlen(token_of(text, code), (size_t)text->token_bytes - 1);
     memcpy(to, token_of(text, code), length);
     to += length;
   }
