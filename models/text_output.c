@@ -75,14 +75,23 @@ static void derive_length(const void *user, const char *from, void *out) {
   *(int32_t *)out = (int32_t)co_text_output_encode(text, from, codes);
 }
 
-static co_status derive(co_model *model, const co_output_feature *output, int64_t width,
-                        void (*function)(const void *, const char *, void *),
+static void derive_share(const void *user, const char *from, void *out) {
+  const co_text_output *text = user;
+  float *shares = out;
+  int32_t count;
+  derive_length(user, from, &count);
+  for (int64_t i = 0; i <= text->max_length; i++)
+    shares[i] = i < count ? 1 / (float)count : 0;
+}
+
+static co_status derive(co_model *model, const co_output_feature *output, co_dtype dtype,
+                        int64_t width, void (*function)(const void *, const char *, void *),
                         const co_derivation **out) {
   co_derivation *made = co_arena_alloc(model->arena, 1, sizeof *made);
   if (!made) return CO_ERR_MEMORY;
   *made = (co_derivation){.columns = &output->column,
                           .column_count = 1,
-                          .dtype = CO_I32,
+                          .dtype = dtype,
                           .width = width,
                           .derive_text = function,
                           .user = output->text};
@@ -102,10 +111,13 @@ static co_status declare(co_model *model, co_output_feature *output) {
       declare_array(model, output->name, "most_frequent", CO_I32, &codes, &text->most_frequent));
   CO_RETURN_IF_FAILED(
       declare_array(model, output->name, "log_share", CO_F32, &classes, &text->log_share));
-  CO_RETURN_IF_FAILED(derive(model, output, text->max_length + 1, derive_target, &text->target));
   CO_RETURN_IF_FAILED(
-      derive(model, output, text->max_length + 1, derive_previous, &text->previous));
-  CO_RETURN_IF_FAILED(derive(model, output, 1, derive_length, &text->length));
+      derive(model, output, CO_I32, text->max_length + 1, derive_target, &text->target));
+  CO_RETURN_IF_FAILED(
+      derive(model, output, CO_I32, text->max_length + 1, derive_previous, &text->previous));
+  CO_RETURN_IF_FAILED(derive(model, output, CO_I32, 1, derive_length, &text->length));
+  CO_RETURN_IF_FAILED(
+      derive(model, output, CO_F32, text->max_length + 1, derive_share, &text->share));
   text->written =
       co_arena_alloc(model->arena, (size_t)(text->max_length + 1), (size_t)text->token_bytes + 1);
   return text->written ? CO_OK : CO_ERR_MEMORY;
@@ -142,7 +154,7 @@ co_status co_model_read_text_output(co_model_builder *b, const co_node *item,
 
 // What is fed of the target, all but the weights.
 typedef struct teaching {
-  co_value previous, target, length;
+  co_value previous, target, length, share;
 } teaching;
 
 static co_status feed(co_model *model, const co_output_feature *output, co_feed_kind kind,
@@ -157,7 +169,8 @@ static co_status feed(co_model *model, const co_output_feature *output, co_feed_
   const co_shape shape =
       width == 1 ? co_shape_make(1, CO_DIM_N) : co_shape_make(2, CO_DIM_N, width);
   char *name = co_arena_format(model->arena, "%s%s", output->name, what);
-  return name ? co_model_add_feed(model, name, CO_I32, &shape, &made, out) : CO_ERR_MEMORY;
+  return name ? co_model_add_feed(model, name, derivation[0]->dtype, &shape, &made, out)
+              : CO_ERR_MEMORY;
 }
 
 static co_status add_feeds(co_model *model, const co_output_feature *output, teaching *out) {
@@ -165,6 +178,7 @@ static co_status add_feeds(co_model *model, const co_output_feature *output, tea
   CO_RETURN_IF_FAILED(
       feed(model, output, CO_FEED_TEACHER, ".previous", &text->previous, &out->previous));
   CO_RETURN_IF_FAILED(feed(model, output, CO_FEED_TEACHER, ".length", &text->length, &out->length));
+  CO_RETURN_IF_FAILED(feed(model, output, CO_FEED_SHARE, ".share", &text->share, &out->share));
   return feed(model, output, CO_FEED_TARGET, "", &text->target, &out->target);
 }
 
@@ -228,20 +242,7 @@ static co_status decode(co_model_builder *b, const co_output_feature *output, co
   return add_logits(model, output, *out, out);
 }
 
-// A row's weight in equal parts on its tokens.
-static co_status share_weight(co_graph *graph, const co_text_output *text, co_value weight,
-                              co_value length, co_value *out) {
-  const int64_t width = text->max_length + 1;
-  const co_op_attr column = {.shape = co_shape_make(2, CO_DIM_N, (int64_t)1)};
-  const co_op_attr mean = {.pooling = CO_POOL_MEAN, .shape = co_shape_make(1, width)};
-  const co_op_attr rows = {.shape = co_shape_make(1, CO_DIM_MEMBERS(width))};
-  co_value in[2] = {[CO_POOL_EVENTS_BACKWARD_lengths] = length};
-  CO_RETURN_IF_FAILED(
-      co_emit(graph, CO_OP_RESHAPE, &column, 1, &weight, &in[CO_POOL_EVENTS_BACKWARD_dy]));
-  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_POOL_EVENTS_BACKWARD, &mean, 2, in, out));
-  return co_emit(graph, CO_OP_RESHAPE, &rows, 1, out, out);
-}
-
+// A row's weight is in equal parts on its tokens; as a whole it is fed for who sums up.
 static co_status add_loss(co_model *model, const co_output_feature *output, const teaching *told,
                           co_value logits) {
   co_graph *graph = model->network;
@@ -255,7 +256,7 @@ static co_status add_loss(co_model *model, const co_output_feature *output, cons
   co_value weight, target;
   if (!name) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_model_add_feed(model, name, CO_F32, &rows, &feed, &weight));
-  CO_RETURN_IF_FAILED(share_weight(graph, output->text, weight, told->length, &weight));
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &flat, 1, &told->share, &weight));
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &flat, 1, &told->target, &target));
   CO_RETURN_IF_FAILED(co_loss_emit(graph, output->loss, &output->loss_attr, output->name,
                                    output->weight, logits, target, weight));

@@ -25,8 +25,8 @@ typedef struct co_text_output {
   // that it gives, that most of a large vocabulary is not there.
   co_fitted *vocabulary, *size, *most_frequent, *log_share;
   // Of the column: i32 (max_length + 1) codes with the end; the same one place later, behind nothing;
-  // how many they are, with the end.
-  const co_derivation *target, *previous, *length;
+  // how many they are, with the end; and f32 (max_length + 1) equal parts of 1 for these.
+  const co_derivation *target, *previous, *length, *share;
   char *written; // room for a text
 } co_text_output;
 

@@ -65,7 +65,7 @@ static void add_rows(copying *c, const int64_t *samples, int64_t rows) {
   double ignored = 0;
   for (int64_t k = 0; k < co_collator_count(c->targets); k++) {
     const co_feed *feed = co_collator_feed(c->targets, k);
-    if (feed->loss != c->output->loss_index || feed->kind == CO_FEED_TEACHER) continue;
+    if (feed->loss != c->output->loss_index) continue;
     co_collate(c->targets, k, &shape, samples, rows,
                feed->kind == CO_FEED_TARGET ? (void *)c->target : c->weight, &ignored);
   }

@@ -98,10 +98,19 @@ static co_status open_weight(co_collator *c, co_dataset *dataset) {
   return CO_OK;
 }
 
+// Without inputs nothing is learned: targets and weights are for who compares.
 static bool is_wanted(const co_feed *feed, bool inputs, bool targets) {
-  bool target = feed->kind == CO_FEED_TARGET || feed->kind == CO_FEED_TEACHER ||
-                feed->kind == CO_FEED_WEIGHT || feed->kind == CO_FEED_CONSTANT;
-  return target ? targets : inputs;
+  switch (feed->kind) {
+  case CO_FEED_TEACHER:
+  case CO_FEED_SHARE:
+    return inputs && targets;
+  case CO_FEED_TARGET:
+  case CO_FEED_WEIGHT:
+  case CO_FEED_CONSTANT:
+    return targets;
+  default:
+    return inputs;
+  }
 }
 
 static co_status create(co_collator **out, const co_model *model, const co_section *section,
@@ -371,12 +380,29 @@ static float class_weight(const co_collator *c, const source *s, int64_t sample)
   return class_ < s->feed->fitted[0]->shape.dim[0] ? factors[class_] : 1;
 }
 
+// What a row of the batch counts.
+static float weight_of(const co_collator *c, const source *s, const int64_t *samples, int64_t row,
+                       int64_t valid) {
+  const bool counts =
+      row < valid && !(s->feed->column_count && is_missing(s->columns, samples[row]));
+  return counts ? co_collator_row_weight(c, samples[row]) * class_weight(c, s, samples[row]) : 0;
+}
+
+static void write_shares(const co_collator *c, const source *s, const int64_t *samples,
+                         int64_t rows, int64_t valid, float *out) {
+  const int64_t width = s->row.shape.dim[1];
+  write_rows(c, s, samples, rows, (char *)out);
+  for (int64_t row = 0; row < rows; row++) {
+    const float weight = weight_of(c, s, samples, row, valid);
+    for (int64_t k = 0; k < width; k++)
+      out[row * width + k] *= weight;
+  }
+}
+
 static void write_weight(const co_collator *c, const source *s, const int64_t *samples,
                          int64_t rows, int64_t valid, float *out, double *sum) {
   for (int64_t row = 0; row < rows; row++) {
-    bool counts = row < valid && !(s->feed->column_count && is_missing(s->columns, samples[row]));
-    out[row] =
-        counts ? co_collator_row_weight(c, samples[row]) * class_weight(c, s, samples[row]) : 0;
+    out[row] = weight_of(c, s, samples, row, valid);
     *sum += (double)out[row];
   }
 }
@@ -426,6 +452,9 @@ void co_collate(const co_collator *c, int64_t i, const co_shape_class *shape,
   case CO_FEED_TARGET:
   case CO_FEED_TEACHER:
     write_target(c, s, samples, shape->rows, out);
+    break;
+  case CO_FEED_SHARE:
+    write_shares(c, s, samples, shape->rows, valid, out);
     break;
   case CO_FEED_WEIGHT:
     write_weight(c, s, samples, shape->rows, valid, out, weight_sum);

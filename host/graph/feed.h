@@ -53,13 +53,14 @@ typedef enum co_feed_kind {
   CO_FEED_INDEX, // i64 (N): which of them are the batch's
   CO_FEED_ROWS, // in place of both: the batch's rows themselves (N, …); of events (N, T, …), zero
                 // behind a sample's last
-  CO_FEED_EVENTS,   // every event of the table that the columns belong to (E, …)
-  CO_FEED_BEGIN,    // i64 (N): where the batch's samples have their first event
-  CO_FEED_LENGTHS,  // i32 (N): how many events they have
-  CO_FEED_IDS,      // i64 (N): sample ids
-  CO_FEED_FITTED,   // fitted arrays, one behind the other
-  CO_FEED_TARGET,   // a column's values (N) or (N, …); codes as numbers where the input is one
-  CO_FEED_TEACHER,  // (N) or (N, width): what is made of a target for what learns it by steps
+  CO_FEED_EVENTS,  // every event of the table that the columns belong to (E, …)
+  CO_FEED_BEGIN,   // i64 (N): where the batch's samples have their first event
+  CO_FEED_LENGTHS, // i32 (N): how many events they have
+  CO_FEED_IDS,     // i64 (N): sample ids
+  CO_FEED_FITTED,  // fitted arrays, one behind the other
+  CO_FEED_TARGET,  // a column's values (N) or (N, …); codes as numbers where the input is one
+  CO_FEED_TEACHER, // (N) or (N, width): what is made of a target for what learns it by steps
+  CO_FEED_SHARE, // f32 (N, width): parts of a row's weight, as the columns' derivation deals them out
   CO_FEED_NOISE,    // f32 (N, width): standard normal numbers of each sample and epoch
   CO_FEED_CONSTANT, // f32 (N, width): of targets, the same numbers for every row
   CO_FEED_WEIGHT    // (N): sample weight, 0 where the target is missing and in padding
