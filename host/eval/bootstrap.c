@@ -85,22 +85,33 @@ static co_status draw_all(double *values, uint32_t *times, int64_t draws, co_mea
   return CO_OK;
 }
 
+static co_status draw_values(double *values, int64_t draws, co_measured *a, co_measured *b,
+                             const co_metric_class *const *metrics, int64_t count,
+                             const co_bootstrap_options *options) {
+  uint32_t *times = co_alloc(a->ctx, (size_t)(a->rows + 1) * sizeof *times);
+  co_status status = times ? CO_OK : CO_ERR_MEMORY;
+  if (status == CO_OK) status = draw_all(values, times, draws, a, b, metrics, count, options);
+  co_measured_draw(a, NULL);
+  if (b) co_measured_draw(b, NULL);
+  co_free(a->ctx, times);
+  return status;
+}
+
+static co_paired summary(double *values, int64_t draws) {
+  const double p = p_value(values, draws); // the other one sorts them
+  return (co_paired){.value = NAN, .interval = interval_of(values, draws), .p = p};
+}
+
 static co_status run(co_paired *out, co_measured *a, co_measured *b,
                      const co_metric_class *const *metrics, int64_t count,
                      const co_bootstrap_options *options) {
   int64_t draws = options->draws ? options->draws : co_bootstrap_draws(a->rows);
   double *values = co_alloc(a->ctx, (size_t)(count * draws + 1) * sizeof *values);
-  uint32_t *times = co_alloc(a->ctx, (size_t)(a->rows + 1) * sizeof *times);
-  co_status status = values && times ? CO_OK : CO_ERR_MEMORY;
-  if (status == CO_OK) status = draw_all(values, times, draws, a, b, metrics, count, options);
-  for (int64_t k = 0; status == CO_OK && k < count; k++) {
-    out[k].p = p_value(values + k * draws, draws); // the other one sorts them
-    out[k].interval = interval_of(values + k * draws, draws);
-  }
-  co_measured_draw(a, NULL);
-  if (b) co_measured_draw(b, NULL);
+  co_status status = values ? CO_OK : CO_ERR_MEMORY;
+  if (status == CO_OK) status = draw_values(values, draws, a, b, metrics, count, options);
+  for (int64_t k = 0; status == CO_OK && k < count; k++)
+    out[k] = summary(values + k * draws, draws);
   co_free(a->ctx, values);
-  co_free(a->ctx, times);
   return status;
 }
 
@@ -115,11 +126,28 @@ co_status co_bootstrap(co_interval *out, co_measured *measured,
   return status;
 }
 
+static co_status check_pair(const co_measured *a, const co_measured *b) {
+  if (a->rows == b->rows && a->units == b->units && a->type == b->type) return CO_OK;
+  return co_fail(CO_ERR_INTERNAL, "scores of other rows cannot be paired");
+}
+
+co_status co_bootstrap_differences(double *out, co_measured *a, co_measured *b,
+                                   const co_metric_class *const *metrics, int64_t count,
+                                   const co_bootstrap_options *options) {
+  CO_RETURN_IF_FAILED(check_pair(a, b));
+  return draw_values(out, options->draws, a, b, metrics, count, options);
+}
+
+co_paired co_bootstrap_summary(double value, double *differences, int64_t draws) {
+  co_paired found = summary(differences, draws);
+  found.value = value;
+  return found;
+}
+
 co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
                               const co_metric_class *const *metrics, int64_t count,
                               const co_bootstrap_options *options) {
-  if (a->rows != b->rows || a->units != b->units || a->type != b->type)
-    return co_fail(CO_ERR_INTERNAL, "scores of other rows cannot be paired");
+  CO_RETURN_IF_FAILED(check_pair(a, b));
   CO_RETURN_IF_FAILED(run(out, a, b, metrics, count, options));
   for (int64_t k = 0; k < count; k++) {
     if (metrics[k]->unpaired) out[k] = (co_paired){.interval = {NAN, NAN}, .p = NAN};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How sure a metric is: the bootstrap over rows (Efron & Tibshirani 1993, ch. 13: percentile
 // intervals). A draw takes as many rows as there are, with replacement; it is a function of seed and
-// draw alone, so two models measured on the same rows see the same draws.
+// draw alone, so two models measured on the same rows see the same draws. Of entities with several
+// rows (a customer at ten cut-offs) entities are drawn, each with all of its rows, which are alike.
 #ifndef COHORT_HOST_EVAL_BOOTSTRAP_H
 #define COHORT_HOST_EVAL_BOOTSTRAP_H
 
@@ -44,6 +45,13 @@ typedef struct co_paired {
 co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
                               const co_metric_class *const *metrics, int64_t count,
                               const co_bootstrap_options *options);
+
+// The same difference at each draw, of which there are options->draws: out[k * draws + i] of metrics[k].
+co_status co_bootstrap_differences(double *out, co_measured *a, co_measured *b,
+                                   const co_metric_class *const *metrics, int64_t count,
+                                   const co_bootstrap_options *options);
+// What differences at draws, which are sorted, or their means over several pairs, say of the value's.
+co_paired co_bootstrap_summary(double value, double *differences, int64_t draws);
 
 #ifdef __cplusplus
 }

@@ -93,6 +93,7 @@ typedef struct evaluating {
   int64_t *units;                    // by sample, of events; NULL = each sample is one
   co_history history;                // of items, where there is one
   co_seen seen;
+  const int64_t *owners; // by sample: rows of entities; NULL = each has one sample
   float *target, *weight;
   co_dataset *dataset;
   uint8_t *pixels;      // of one image given back, as it was
@@ -141,6 +142,7 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     if (!e->units) CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
     CO_RETURN_IF_FAILED(open_history(e, &e->out->scores[i], dataset));
   }
+  CO_RETURN_IF_FAILED(co_sample_owners(&e->owners, dataset));
   e->target = co_alloc(ctx, ROWS_AT_ONCE * (size_t)most * sizeof(float));
   e->weight = co_alloc(ctx, ROWS_AT_ONCE * sizeof(float));
   if (!e->target || !e->weight) return CO_ERR_MEMORY;
@@ -220,7 +222,9 @@ static void add_scores(evaluating *e, int64_t output, const int64_t *samples, in
       co_collate(e->collator, k, &shape, samples, rows,
                  feed->kind == CO_FEED_TARGET ? e->target : e->weight, &ignored);
   }
-  co_scores_add(&e->out->scores[output], samples, e->units, scores, e->target, e->weight, rows);
+  co_scores *out = &e->out->scores[output];
+  co_scores_add(out, samples, out->kept != CO_KEPT_SCORES ? e->units : e->owners, scores, e->target,
+                e->weight, rows);
 }
 
 static co_status take_scores(void *user, const int64_t *samples, int64_t rows,

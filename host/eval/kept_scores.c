@@ -42,9 +42,10 @@ static co_status write_output(kept *k, int64_t output, const co_scores *s) {
   CO_RETURN_IF_FAILED(write_array(k, path_of(k, output, "weight"), CO_F64, rows, s->weight));
   CO_RETURN_IF_FAILED(write_array(k, path_of(k, output, "score"), CO_F32,
                                   co_shape_make(2, s->count, co_scores_kept(s)), s->score));
-  return s->kept != CO_KEPT_SCORES
-             ? write_array(k, path_of(k, output, "unit"), CO_I64, rows, s->unit)
-             : CO_OK;
+  bool units = s->kept != CO_KEPT_SCORES;
+  for (int64_t i = 0; !units && i < s->count; i++)
+    units = s->unit[i] != i;
+  return units ? write_array(k, path_of(k, output, "unit"), CO_I64, rows, s->unit) : CO_OK;
 }
 
 static co_status write_quality(kept *k, int64_t output, const co_image_quality *q) {
@@ -135,10 +136,11 @@ static co_status read_output(kept *k, co_evaluation *e, int64_t output) {
   CO_RETURN_IF_FAILED(read_array(k, path_of(k, output, "weight"), CO_F64, rows, s->weight));
   CO_RETURN_IF_FAILED(read_array(k, path_of(k, output, "score"), CO_F32,
                                  co_shape_make(2, count, co_scores_kept(s)), s->score));
-  if (s->kept != CO_KEPT_SCORES)
-    CO_RETURN_IF_FAILED(read_array(k, path_of(k, output, "unit"), CO_I64, rows, s->unit));
-  for (int64_t i = 0; s->kept == CO_KEPT_SCORES && i < count; i++)
+  for (int64_t i = 0; i < count; i++)
     s->unit[i] = i;
+  if (!(path = path_of(k, output, "unit"))) return CO_ERR_MEMORY;
+  if (s->kept != CO_KEPT_SCORES || co_h5_exists(k->file, path))
+    CO_RETURN_IF_FAILED(read_array(k, path, CO_I64, rows, s->unit));
   return is_sound(s) ? CO_OK : damaged(k);
 }
 

@@ -18,7 +18,7 @@
 //                          classes, and of next items, (rows, 15): the probability and the place of the true
 //                          one, which is the likeliest, whether the row's history has the true one, what share
 //                          of the list it has, and the list of the 10 likeliest (-1 = no more)
-//         unit             i64, there: rows of one number belong together
+//         unit             i64, there, and where entities have several rows: rows of one number belong together
 //     /scores/OUTPUT/quality  of images given back: weight, and sums of squared and absolute errors and SSIM
 //
 // Splits whose scores would take more than CO_MOST_KEPT_BYTES have no file.

@@ -371,6 +371,27 @@ static co_status prepare_texts(co_measured *m, const co_scores *s) {
   return CO_OK;
 }
 
+// Rows of one unit are drawn together; where each has one of its own, rows are.
+static co_status group_rows(co_measured *m, const co_scores *s, ranked *rows) {
+  int64_t ascending = 1;
+  while (ascending < m->rows && s->unit[ascending] > s->unit[ascending - 1])
+    ascending++;
+  if (s->kept != CO_KEPT_SCORES || ascending >= m->rows) return CO_OK;
+  int64_t *unit = take(m, m->rows, sizeof *unit), units = 0;
+  if (!unit) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < m->rows; i++)
+    rows[i] = (ranked){.value = (double)s->unit[i], .row = i};
+  qsort(rows, (size_t)m->rows, sizeof *rows, by_rising_value);
+  for (int64_t i = 0; i < m->rows; i++) {
+    units += i == 0 || rows[i].value != rows[i - 1].value;
+    unit[rows[i].row] = units - 1;
+  }
+  if (units == m->rows) return CO_OK;
+  m->units = units;
+  m->unit = unit;
+  return CO_OK;
+}
+
 co_status co_measured_create(co_measured *m, const co_scores *s, const co_decision_rule *rule) {
   memset(m, 0, sizeof *m);
   m->ctx = s->ctx;
@@ -386,6 +407,7 @@ co_status co_measured_create(co_measured *m, const co_scores *s, const co_decisi
   m->drawn = take(m, m->rows, sizeof *m->drawn);
   ranked *rows = take(m, m->rows, sizeof *rows);
   if (!m->drawn || !rows) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(group_rows(m, s, rows));
   for (int64_t i = 0; i < m->rows; i++)
     rows[i] = (ranked){(double)s->score[i * co_scores_kept(s)], s->target[i], s->weight[i], i};
   CO_RETURN_IF_FAILED(s->type == CO_COLUMN_BINARY   ? prepare_binary(m, rows)
@@ -402,12 +424,16 @@ void co_measured_free(co_measured *m) {
   memset(m, 0, sizeof *m);
 }
 
+static int64_t unit_of(const co_measured *m, int64_t row) {
+  return m->unit ? m->unit[row] : row;
+}
+
 static void draw_binary(co_measured *m, const uint32_t *times) {
   double *total[2] = {&m->binary.positives, &m->binary.negatives};
   for (int k = 0; k < 2; k++)
     memset(m->grouped[k], 0, (size_t)m->binary.count * sizeof *m->grouped[k]);
   for (int64_t i = 0; i < m->rows; i++) {
-    double often = times ? (double)times[m->sorted[i]] : 1;
+    double often = times ? (double)times[unit_of(m, m->sorted[i])] : 1;
     m->grouped[0][m->group[i]] += often * m->share[0][i];
     m->grouped[1][m->group[i]] += often * m->share[1][i];
   }
@@ -422,8 +448,8 @@ void co_measured_draw(co_measured *m, const uint32_t *times) {
   if (!m->finite) return;
   if (m->type == CO_COLUMN_BINARY) draw_binary(m, times);
   for (int64_t i = 0; m->type != CO_COLUMN_BINARY && i < m->rows; i++)
-    m->drawn[i] = times ? (double)times[m->unit ? m->unit[i] : i] * m->weight[i] : m->weight[i];
-  for (int64_t u = 0; m->unit && u < m->units; u++)
+    m->drawn[i] = times ? (double)times[unit_of(m, i)] * m->weight[i] : m->weight[i];
+  for (int64_t u = 0; m->unit_first && u < m->units; u++)
     m->unit_weight[u] = m->drawn[m->unit_first[u]];
 }
 
@@ -442,7 +468,7 @@ static double mean_of_units(const co_measured *m, const co_metric_class *metric)
 }
 
 double co_measured_value(const co_measured *m, const co_metric_class *metric) {
-  if (!m->finite || !m->rows || (metric->needs_catalogue && !m->unit)) return NAN;
+  if (!m->finite || !m->rows || (metric->needs_catalogue && !m->unit_first)) return NAN;
   if (metric->unit_score) return mean_of_units(m, metric);
   switch (m->type) {
   case CO_COLUMN_BINARY:

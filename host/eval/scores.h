@@ -27,7 +27,7 @@ typedef struct co_scores {
   double *target; // value, or number of the class
   double *weight;
   int64_t *sample;
-  int64_t *unit; // of a catalogue: rows of one number belong together
+  int64_t *unit; // rows of one number belong together; of a catalogue they are neighbours
   int64_t *room; // of a text, to count edits
   // Of lists: what the samples to be added had before; borrowed, NULL = they have no histories. Where
   // that is not to be recommended, repeats have no places.
@@ -44,7 +44,7 @@ void co_scores_copy(co_scores *scores, const co_scores *from, int64_t i);
 // Adds rows; those of weight 0 are left out. `target`: i32 of a category, codes i32 (rows, width) of a
 // text, else float. `samples` may
 // be NULL.
-// `units` of a catalogue: by sample; NULL = each row is one.
+// `units`: by sample; NULL = each row is one.
 void co_scores_add(co_scores *scores, const int64_t *samples, const int64_t *units,
                    const float *score, const void *target, const float *weight, int64_t rows);
 
@@ -60,9 +60,9 @@ typedef struct co_measured {
   co_context *ctx;
   co_column_type type;
   int64_t rows;  // of the scores, in their order
-  int64_t units; // what is drawn: rows, but of a catalogue
-  const int64_t *unit;
-  bool finite; // else no metric has a value
+  int64_t units; // what is drawn: rows, or where several belong together, all of them at once:
+  const int64_t *unit; // of each row, from 0; NULL = its number
+  bool finite;         // else no metric has a value
   // Of a catalogue, for each unit_score of the list of metrics: its value of each unit, NaN = none.
   double *unit_value;  // (metrics, units)
   double *unit_weight; // of one row: as often as drawn

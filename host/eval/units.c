@@ -19,3 +19,12 @@ co_status co_sample_units(int64_t **out, co_context *ctx, co_dataset *dataset) {
   }
   return units ? CO_OK : CO_ERR_MEMORY;
 }
+
+co_status co_sample_owners(const int64_t **out, co_dataset *dataset) {
+  const co_schema *schema = co_dataset_schema(dataset);
+  *out = NULL;
+  for (int64_t i = 0; i < schema->table_count; i++)
+    if (schema->tables[i].kind == CO_TABLE_ENTITY)
+      return co_dataset_index(dataset, schema->tables[i].name, out); // the first is that of samples
+  return CO_OK;
+}

@@ -9,4 +9,7 @@
 // events are one. *out is NULL where there are no events: each sample is one.
 co_status co_sample_units(int64_t **out, co_context *ctx, co_dataset *dataset);
 
+// Whose each sample is: its row of the samples' entity, borrowed. *out is NULL where each has a row of its own.
+co_status co_sample_owners(const int64_t **out, co_dataset *dataset);
+
 #endif

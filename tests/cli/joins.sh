@@ -271,6 +271,15 @@ expect 0 train -c s.yaml --dataset t.h5 --run-dir sampled "${options[@]}"
 expect 0 predict -m sampled --dataset t.h5 -O wanted.csv --force
 expect 0 predict -m sampled --source calls=calls.csv --source campaigns=campaigns.csv --source events=log.csv -O made.csv --force
 cmp -s wanted.csv made.csv || fail 'raw rows that are samples score differently'
+# For intervals customers are drawn, not their samples: each there twice, they say no more than once.
+awk 'NR > 1 { print } { print }' calls.csv >twice.csv
+expect 0 import -O twice.h5 --schema samples.yaml --source calls=twice.csv --seed 2
+for file in t twice; do
+  expect 0 evaluate -m sampled --dataset $file.h5 --split test --json
+  sed 's/.*"intervals":{"bought":{"log_loss":\[\([^]]*\).*/\1/' out
+done >intervals
+awk -F, 'NR == 1 { low = $1; high = $2 } END { exit !(NR == 2 && low < high && (low - $1) ^ 2 + (high - $2) ^ 2 < 1e-10) }' \
+  intervals || fail 'samples of a customer are drawn one by one'
 refused 4 "there is no source of table 'events'" -- predict -m sampled --source calls=calls.csv \
   --source campaigns=campaigns.csv -O x.csv
 sed 's/2020-01-04/soon/' campaigns.csv >when.csv
