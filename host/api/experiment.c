@@ -417,6 +417,7 @@ static co_status run(co_experiment *e) {
     co_status status = run_one(e, i);
     if (status != CO_OK) return e->problems->count ? status : note_run(e, i, status);
   }
+  co_experiment_pairs_end(e);
   CO_RETURN_IF_FAILED(co_experiment_write(e));
   co_run_mark_latest(e->ctx, e->path);
   return CO_OK;
@@ -442,6 +443,7 @@ cohort_status cohort_experiment(cohort_context *context, const cohort_experiment
   co_unlock_file(e.lock);
   co_text_free(&e.cells);
   co_free(e.ctx, e.row_cells);
+  co_free(e.ctx, e.pairs);
   co_folds_free(&e.folds);
   co_dataset_close(e.dataset);
   co_arena_free(e.arena);

@@ -6,6 +6,7 @@
 
 #include "datasets/folds.h"
 #include "host/api/api.h"
+#include "host/eval/comparison.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/score_columns.h"
 
@@ -14,6 +15,17 @@ typedef struct co_experiment_metric {
   const char *output, *id; // the arena's
   double *value;           // of each fold
 } co_experiment_metric;
+
+// A metric of one of the models' baselines, beside the model's.
+typedef struct co_experiment_pair {
+  const char *baseline, *output, *id; // the arena's
+  bool higher_is_better;
+  int64_t runs;        // in which both were measured
+  double value;        // the baseline's, over these runs; of all sums until co_experiment_pairs_end
+  double paired;       // the model's less it
+  double *differences; // the same at each draw of rows; NULL where the metric is not over scores
+  co_paired found;
+} co_experiment_pair;
 
 // A row's place in the text of all cells.
 typedef struct co_experiment_cells {
@@ -41,6 +53,8 @@ typedef struct co_experiment {
   // What came of the folds; filled by the first.
   co_experiment_metric *metrics;
   int64_t metric_count;
+  co_experiment_pair *pairs;
+  int64_t pair_count, pair_capacity, draws;
   co_score_columns columns; // of scores, of which the names outlive a fold's model
   co_text cells;            // of all rows scored so far, as CSV with a comma before each
   co_experiment_cells *row_cells;
@@ -48,6 +62,13 @@ typedef struct co_experiment {
 
 // Measures a run's model on its test rows and keeps their scores, of folds; `dataset` is the run's.
 co_status co_experiment_measure(co_experiment *e, int64_t run, co_dataset *dataset);
+// Measures the baselines of a run's model on the rows of its evaluation, which keeps scores.
+co_status co_experiment_pair_run(co_experiment *e, int64_t run,
+                                 const co_comparison_request *request);
+// After the last run: means over the runs, and intervals of the differences.
+void co_experiment_pairs_end(co_experiment *e);
+void co_experiment_pairs_render(const co_experiment *e, co_json *json);
+void co_experiment_pairs_print(const co_experiment *e, co_text *text);
 // Writes experiment.json, of folds also oof.csv.
 co_status co_experiment_write(co_experiment *e);
 // The members of experiment.json, and the same for people.

@@ -94,8 +94,20 @@ static co_status measure(co_experiment *e, int64_t fold, co_predictor *predictor
   if (!user.cells || !user.scores) CO_TRY(CO_ERR_MEMORY);
   CO_TRY(co_evaluation_create(&evaluation, predictor->model));
   co_evaluation_collect_all(&evaluation);
+  evaluation.keeps = true;
   CO_TRY(co_evaluate(&evaluation, predictor, dataset, samples, count, &options));
   CO_TRY(take_metrics(e, fold, &evaluation));
+  const co_scoring_options beside = {.watch = options.watch,
+                                     .stoppable = true,
+                                     .workers = options.workers,
+                                     .stage = options.stage};
+  const co_comparison_request request = {.predictor = predictor,
+                                         .evaluation = &evaluation,
+                                         .dataset = dataset,
+                                         .samples = samples,
+                                         .scoring = &beside,
+                                         .bootstrap = &(co_bootstrap_options){.draws = -1}};
+  CO_TRY(co_experiment_pair_run(e, fold, &request));
 cleanup:
   co_evaluation_free(&evaluation);
   return status;
@@ -278,6 +290,7 @@ void co_experiment_render(const co_experiment *e, co_json *json) {
   co_json_close(json);
   co_json_key(json, "intervals");
   render_metrics(e, json, render_interval, -1);
+  co_experiment_pairs_render(e, json);
 }
 
 void co_experiment_print(const co_experiment *e, co_text *text) {
@@ -295,6 +308,7 @@ void co_experiment_print(const co_experiment *e, co_text *text) {
   }
   if (e->count > 1)
     co_text_printf(text, "mean, standard deviation and 95 %% t-interval over the %s\n", runs);
+  co_experiment_pairs_print(e, text);
 }
 
 static co_status write_result(const co_experiment *e) {

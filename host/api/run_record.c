@@ -22,7 +22,14 @@ co_status co_record_read(co_node **out, co_arena *arena, const char *run, const 
   *out = NULL;
   if (!co_path_exists(path)) {
     co_status status = co_fail_at(CO_ERR_MODEL, run, 0, 0, "there is no run: it lacks %s", name);
-    co_hint("%s takes directories of runs", verb);
+    const char *folds = co_arena_format(arena, "%s/folds.csv", run);
+    if (folds && co_path_exists(folds))
+      co_hint("it is an experiment: %s/experiment.json has it beside its baselines, %s/oof.csv "
+              "each row's "
+              "score; its runs are %s/fold-0, …",
+              run, run, run);
+    else
+      co_hint("%s takes directories of runs", verb);
     return status;
   }
   co_diagnostics_init(&problems, co_arena_context(arena));

@@ -302,9 +302,12 @@ static co_status add_log(co_recipe *recipe, const cohort_import_events_options *
                          co_arena *arena) {
   co_event_recipe *events = co_arena_alloc(arena, 1, sizeof *events);
   if (!events) return CO_ERR_MEMORY;
-  if (o->file_count != 1)
-    return co_fail(CO_ERR_USAGE, "samples see one --events LOG, not %lld",
-                   (long long)o->file_count);
+  if (o->file_count != 1) {
+    co_status status =
+        co_fail(CO_ERR_USAGE, "samples see one --events LOG, not %lld", (long long)o->file_count);
+    co_hint("make one of them; with a column that says of what kind a line is: --event-column COL");
+    return status;
+  }
   if (!o->entity || !o->time) {
     co_status status = co_fail(CO_ERR_USAGE, "events need --entity COL and --time COL");
     co_hint("--entity CustomerID --time InvoiceDate [--item StockCode]");

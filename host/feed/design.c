@@ -37,9 +37,12 @@ co_status co_design_describe(co_design_columns *out, co_arena *arena, const co_m
   for (int64_t i = 0; i < model->block_count; i++) {
     const co_input_block *block = &model->blocks[i];
     if (block->event_table >= 0 && passes_events) continue;
-    if (block->event_table >= 0)
-      return co_fail(CO_ERR_CONFIG, "input '%s' is of events; only networks read those",
-                     block->name);
+    if (block->event_table >= 0) {
+      co_status status =
+          co_fail(CO_ERR_CONFIG, "input '%s' is of events; only networks read those", block->name);
+      co_hint("without them: input_features: [{select: number}, {select: category}], … binary");
+      return status;
+    }
     if (is_code(model, block))
       rows[out->codes++] = block->class_->input->table_rows(block);
     else

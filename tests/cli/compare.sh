@@ -78,6 +78,9 @@ expect 0 compare few other --dataset d.h5 --split test --json
 json split=test
 refused 4 'was trained on another dataset' -- compare few other
 refused 5 'there is no run' -- compare few nothing
+mkdir folded
+echo fold,validation >folded/folds.csv
+refused 5 'folded/experiment.json has it beside its baselines' -- compare few folded
 refused 2 'no such split' -- compare few many --split none
 refused 2 'compare' -- compare few
 

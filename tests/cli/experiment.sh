@@ -58,6 +58,17 @@ expect 0 experiment -c c.yaml --dataset d.h5 --k-fold 3 --seed 5 --run-dir whole
 has 'nothing to do' err
 has 'mean, standard deviation and 95 % t-interval over the folds' out
 
+# What stands beside it: means of the folds, and the difference of means.
+tr -d ' \n' <whole/experiment.json >flat
+for key in '"baselines":{"prior":{"bought":{"log_loss":' '"paired":{"prior":{"bought":{"log_loss":{"difference":' \
+  '"logistic":{"bought":'; do has "$key" flat; done
+# value MEMBER PATTERN: the number behind it there
+value() { sed "s/.*\"$1\"://" flat | grep -o "$2[-0-9.e]*" | head -1 | sed 's/.*[:{]//'; }
+awk -v mean="$(value mean '"log_loss":')" -v theirs="$(value baselines 'logistic":{"bought":{"log_loss":')" \
+  -v less="$(value paired 'logistic":{"bought":{"log_loss":{"difference":')" \
+  'BEGIN { d = mean - theirs - less; exit !(theirs > 0 && less != 0 && d * d < 1e-20) }' ||
+  fail 'the difference is not that of the means'
+
 # ---- the folds are read again, and workers change nothing
 expect 0 experiment -c c.yaml --dataset d.h5 --folds whole/folds.csv --seed 5 --run-dir given --workers 3
 same whole given
@@ -97,6 +108,13 @@ grep -o '"log_loss":[0-9.]*' flat | head -5 | cut -d: -f2 | awk '
         bad = (mean - sum) ^ 2 > 1e-16 || (spread - sqrt(squares / 2)) ^ 2 > 1e-16 || spread == 0
         exit bad }' || fail 'mean and standard deviation of the seeds'
 expect 0 train -c c.yaml --dataset d.h5 --seed 6 --run-dir alone
+# What is beside seeds is the mean of what evaluate tells of each.
+for k in 0 1 2; do
+  expect 0 evaluate -m seeds/seed-$k --dataset d.h5 --json
+  sed 's/.*"paired"://' out | grep -o '"logistic":{"bought":{"log_loss":{"difference":[-0-9.e]*' | sed 's/.*://'
+done >each
+awk -v less="$(value paired 'logistic":{"bought":{"log_loss":{"difference":')" '{ sum += $1 / 3 }
+  END { d = sum - less; exit !(NR == 3 && d * d < 1e-20) }' each || fail 'the differences of seeds'
 cmp -s alone/model.h5 seeds/seed-1/model.h5 || fail 'a seed is no run of its own'
 env COHORT_TEST_COUNT=operations LD_PRELOAD="$kill_at" ASAN_OPTIONS=verify_asan_link_order=0 \
   "$cohort" experiment -c c.yaml --dataset d.h5 --seeds 3 --seed 5 --run-dir counted-seeds >out 2>err

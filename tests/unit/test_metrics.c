@@ -251,6 +251,15 @@ static void test_paired(void **state) {
   assert_true(fabs(difference.interval.high - difference.interval.low - 2 * wald) < .15 * wald);
   assert_true(difference.interval.low > 0);
   assert_true(difference.p == 2.0 / 1001); // no draw of 1000 is on the other side
+  // The draws themselves say the same.
+  enum { DRAWS = 1000 };
+  double *draws = malloc(DRAWS * sizeof *draws);
+  const co_bootstrap_options all = {.draws = DRAWS, .seed = 3};
+  assert_int_equal(co_bootstrap_differences(draws, &m[0], &m[1], &accuracy, 1, &all), CO_OK);
+  const co_paired again = co_bootstrap_summary(d, draws, DRAWS);
+  assert_true(again.value == d && again.p == difference.p);
+  assert_memory_equal(&again.interval, &difference.interval, sizeof again.interval);
+  free(draws);
   assert_int_equal(co_bootstrap_paired(&difference, &m[0], &m[0], &accuracy, 1, &options), CO_OK);
   assert_true(difference.interval.low == 0 && difference.interval.high == 0);
   assert_true(difference.p == 1);
@@ -258,6 +267,52 @@ static void test_paired(void **state) {
     co_measured_free(&m[i]);
     co_scores_free(&scores[i]);
   }
+}
+
+// Rows that belong together are drawn together: each there twice, they say no more than once. Nor does the
+// order of rows or the numbers of units matter.
+static void test_units(void **state) {
+  (void)state;
+  co_scores once, twice;
+  co_measured m[2];
+  co_interval interval[3];
+  const co_metric_class *metrics[] = {co_metric_find("roc_auc", CO_COLUMN_BINARY),
+                                      co_metric_find("accuracy", CO_COLUMN_BINARY)};
+  int64_t samples[2 * ROWS], units[2 * ROWS];
+  float score[2 * ROWS], target[2 * ROWS], weight[2 * ROWS];
+  make_scores(&once, .8, 1);
+  for (int64_t i = 0; i < 2 * ROWS; i++) {
+    samples[i] = i;
+    units[i] = 7 * (i % ROWS) + 1;
+    score[i] = once.score[i % ROWS];
+    target[i] = (float)once.target[i % ROWS];
+    weight[i] = 1;
+  }
+  assert_int_equal(co_scores_create(&twice, ctx, CO_COLUMN_BINARY, 1, CO_KEPT_SCORES, 2 * ROWS),
+                   CO_OK);
+  co_scores_add(&twice, samples, units, score, target, weight, 2 * ROWS);
+  assert_int_equal(co_measured_create(&m[0], &once, NULL), CO_OK);
+  assert_int_equal(co_measured_create(&m[1], &twice, NULL), CO_OK);
+  assert_true(m[0].units == ROWS && m[1].units == ROWS && m[1].rows == 2 * ROWS);
+  for (int k = 0; k < 2; k++) {
+    const co_bootstrap_options options = {.draws = 200, .seed = 3};
+    for (int i = 0; i < 2; i++)
+      assert_int_equal(co_bootstrap(&interval[i], &m[i], &metrics[k], 1, &options), CO_OK);
+    assert_true(fabs(interval[0].low - interval[1].low) < 1e-12);
+    assert_true(fabs(interval[0].high - interval[1].high) < 1e-12);
+    co_measured apart;
+    for (int64_t i = 0; i < 2 * ROWS; i++)
+      twice.unit[i] = 2 * ROWS - i; // as if each were somebody else
+    assert_int_equal(co_measured_create(&apart, &twice, NULL), CO_OK);
+    assert_int_equal(co_bootstrap(&interval[2], &apart, &metrics[k], 1, &options), CO_OK);
+    assert_true(interval[2].high - interval[2].low < .8 * (interval[0].high - interval[0].low));
+    co_measured_free(&apart);
+    memcpy(twice.unit, units, sizeof units);
+  }
+  for (int i = 0; i < 2; i++)
+    co_measured_free(&m[i]);
+  co_scores_free(&once);
+  co_scores_free(&twice);
 }
 
 // One class only has no AUC, hence no interval of it.
@@ -398,6 +453,7 @@ int main(void) {
       cmocka_unit_test(test_without_a_value),
       cmocka_unit_test(test_bootstrap),
       cmocka_unit_test(test_paired),
+      cmocka_unit_test(test_units),
       cmocka_unit_test(test_no_interval),
       cmocka_unit_test(test_catalogue),
       cmocka_unit_test(test_repeats),
