@@ -102,6 +102,7 @@ typedef struct co_op_attr {
   double mixup, cutmix;          // MIX_ROWS, each within 0 (none) and 1
   int64_t draws;                 // DROPOUT: draws of a row; 0 = one an element
   int64_t groups;                // LAYER_NORM; 0 = over the last dimension
+  int64_t rms;                   // LAYER_NORM: by the root mean square, 0 or 1
   int64_t append;                // APPEND_ROWS, 0 or 1
   int64_t transposed;            // LINEAR_CROSS_ENTROPY: w is (V, D), 0 or 1
   int64_t axis;                  // FOLD_BATCH_NORM: the dimension of w's output features

@@ -118,11 +118,11 @@
     .why = "not folded into the weights, which training changes")                                  \
   X(FOLD_BATCH_NORM, fold_batch_norm, (w, gamma, beta, running_mean, running_variance, (b)),       \
     (kernel, bias), "", "", .why = "libraries read weights as they lie")                           \
-  X(LAYER_NORM, layer_norm, (x, gamma, beta), (y, (mean), (inverse)),                              \
-    "LAYER_NORM_BACKWARD x gamma mean inverse dy -> dx dgamma dbeta", "",                          \
+  X(LAYER_NORM, layer_norm, (x, gamma, (beta)), (y, (mean), (inverse)),                            \
+    "LAYER_NORM_BACKWARD x gamma (mean) inverse dy -> dx (dgamma) (dbeta)", "",                    \
     .bf16 = "x -> y", .why = "needs sums over whole rows first")                                   \
-  X(LAYER_NORM_BACKWARD, layer_norm_backward, (x, gamma, mean, inverse, dy), (dx, dgamma, dbeta),  \
-    "", "", .bf16 = "x dy -> dx", .accumulate = "dx dgamma dbeta",                                 \
+  X(LAYER_NORM_BACKWARD, layer_norm_backward, (x, gamma, (mean), inverse, dy),                     \
+    (dx, (dgamma), (dbeta)), "", "", .bf16 = "x dy -> dx", .accumulate = "dx dgamma dbeta",                                 \
     .why = "needs sums over rows and over columns")                                                \
   X(ADD, add, (a, b), (y), "dy -> da; dy -> db", "",                                               \
     .bf16 = "a b -> y", .accumulate = "y", .activation = true, .may_alias = "y=a",                 \
@@ -421,7 +421,8 @@
 //                sqrt(variance + epsilon), both (…) without the last; y = gamma (x - mean) inverse +
 //                beta, gamma and beta (C). With G = attr.groups > 0 (Wu & He 2018) over all of a row of x
 //                (N, …, C) but in G groups of channels side by side: mean and inverse (N, G). Which
-//                elements belong together says kernels/norm.h.
+//                elements belong together says kernels/norm.h. With attr.rms (Zhang & Sennrich 2019) there
+//                is neither mean nor beta, nor groups: y = gamma x / sqrt(mean of x² + epsilon).
 // ADD            y = act(a + b), equal shapes. y may be the memory of a.
 // MULTIPLY       y = a b, element by element, equal shapes. Its own backward.
 // SCALE_CHANNELS  x (N, …, C), s (N, C): y = x s, each channel of a row by a number of its own (Hu et

@@ -295,6 +295,7 @@ static void round_layer_norm(rounding *r, const co_op_desc *desc, void *const *i
                              void *const *out) {
   const co_norm_parts parts = co_norm_parts_of(desc);
   const double *x = in[CO_LAYER_NORM_x], *gamma = in[CO_LAYER_NORM_gamma];
+  if (desc->attr.rms) return; // nothing cancels
   double *y = out[CO_LAYER_NORM_y], *means = out[CO_LAYER_NORM_mean], count = (double)parts.size;
   for (int64_t p = 0; p < parts.count; p++) {
     double sum = 0, size = 0, squares = 0;
@@ -320,23 +321,24 @@ static void round_layer_norm_backward(rounding *r, const co_op_desc *desc, void 
   const co_norm_parts parts = co_norm_parts_of(desc);
   const int64_t C = parts.channels, rows = count_of(&desc->in[0]) / C;
   const double *x = in[CO_LAYER_NORM_BACKWARD_x], *gamma = in[CO_LAYER_NORM_BACKWARD_gamma];
-  const double *mean = in[CO_LAYER_NORM_BACKWARD_mean], *dy = in[CO_LAYER_NORM_BACKWARD_dy];
+  const double *means = in[CO_LAYER_NORM_BACKWARD_mean], *dy = in[CO_LAYER_NORM_BACKWARD_dy];
   const double *inverse = in[CO_LAYER_NORM_BACKWARD_inverse];
   double *dx = out[CO_LAYER_NORM_BACKWARD_dx], *dgamma = out[CO_LAYER_NORM_BACKWARD_dgamma];
   double *dbeta = out[CO_LAYER_NORM_BACKWARD_dbeta];
   for (int64_t p = 0; p < parts.count; p++) {
+    const double mean = means ? means[p] : 0;
     double sum = 0, product = 0;
     for (int64_t i = 0; i < parts.size; i++) {
       const int64_t at = co_norm_place(&parts, p, i);
       const double g = gamma[co_norm_channel(&parts, p, i)] * dy[at];
-      sum += fabs(g);
-      product += fabs(g * (x[at] - mean[p]) * inverse[p]);
+      sum += desc->attr.rms ? 0 : fabs(g);
+      product += fabs(g * (x[at] - mean) * inverse[p]);
     }
     double of_sum = sign(r) * growth((double)parts.size) * sum;
     double of_product = sign(r) * growth((double)parts.size) * product;
     for (int64_t i = 0; i < parts.size; i++) {
       const int64_t at = co_norm_place(&parts, p, i);
-      const double normal = (x[at] - mean[p]) * inverse[p];
+      const double normal = (x[at] - mean) * inverse[p];
       const double size = fabs(gamma[co_norm_channel(&parts, p, i)] * dy[at]);
       dx[at] += inverse[p] * (sign(r) * size + (of_sum + normal * of_product) / (double)parts.size);
     }
@@ -346,10 +348,10 @@ static void round_layer_norm_backward(rounding *r, const co_op_desc *desc, void 
     for (int64_t at = c; at < rows * C; at += C) {
       const int64_t p = co_norm_part(&parts, at);
       sum += fabs(dy[at]);
-      product += fabs(dy[at] * (x[at] - mean[p]) * inverse[p]);
+      product += fabs(dy[at] * (x[at] - (means ? means[p] : 0)) * inverse[p]);
     }
-    dgamma[c] += sign(r) * growth((double)rows) * product;
-    dbeta[c] += sign(r) * growth((double)rows) * sum;
+    if (dgamma) dgamma[c] += sign(r) * growth((double)rows) * product;
+    if (dbeta) dbeta[c] += sign(r) * growth((double)rows) * sum;
   }
 }
 

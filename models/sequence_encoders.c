@@ -14,6 +14,7 @@ typedef struct sequence_options {
 typedef struct transformer_options {
   const char *type;
   int64_t units, layers, num_heads, feed_forward, relative_positions;
+  int norm;
   double dropout;
   sequence_options of;
 } transformer_options;
@@ -83,6 +84,8 @@ static const co_field rnn_fields[] = {
      "Rate between layers, and after the last state.", NULL},
     {.key = NULL}};
 
+static const char *const norms[] = {"layer", "rms", NULL};
+
 static const co_field transformer_fields[] = {
     TYPE_FIELD(transformer_options),
     SEQUENCE_FIELDS(transformer_options),
@@ -96,6 +99,8 @@ static const co_field transformer_fields[] = {
      NULL, "Units of the wide dense layer of a block; 0: four times units.", NULL},
     {"relative_positions", CO_FIELD_INT, offsetof(transformer_options, relative_positions), "32", 0,
      1 << 20, NULL, "Distances between events that have a bias of their own.", NULL},
+    {"norm", CO_FIELD_ENUM, offsetof(transformer_options, norm), "layer", 0, 0, norms,
+     "What goes before attention and dense layers: LayerNormalization or RMSNormalization.", NULL},
     {"dropout", CO_FIELD_DOUBLE, offsetof(transformer_options, dropout), "0.0", 0, 0.999, NULL,
      "Rate after attention, and after the dense layers.", NULL},
     {.key = NULL}};
@@ -180,30 +185,33 @@ static void expand_transformer(co_text *text, const void *options, const co_enco
     return;
   }
   const long long units = o->units, wide = o->feed_forward ? o->feed_forward : 4 * units;
+  const char *norm = o->norm ? "RMSNormalization" : "LayerNormalization";
   char dropout[64] = "";
   if (o->dropout > 0) snprintf(dropout, sizeof dropout, "{Dropout: %.17g", o->dropout);
   (void)begin_sequence(text, &o->of, input);
   co_text_printf(text, "{Dense: %lld, name: input0}, ", units);
   for (long long i = 0; i < o->layers; i++) {
     co_text_printf(text,
-                   "{LayerNormalization: {}, name: norm%lld}, "
+                   "{%s: {}, name: norm%lld}, "
                    "{MultiHeadAttention: {num_heads: %lld, key_dim: %lld, use_causal_mask: true, "
                    "relative_positions: %lld}, inputs: [norm%lld, lengths], name: attention%lld}, ",
-                   i, (long long)o->num_heads, units / o->num_heads,
+                   norm, i, (long long)o->num_heads, units / o->num_heads,
                    (long long)o->relative_positions, i, i);
     if (*dropout) co_text_printf(text, "%s, name: attended%lld}, ", dropout, i);
     co_text_printf(text, "{Add: {}, inputs: [input%lld, %s%lld], name: middle%lld}, ", i,
                    *dropout ? "attended" : "attention", i, i);
     co_text_printf(text,
-                   "LayerNormalization, {Dense: {units: %lld, activation: relu}}, "
+                   "%s, {Dense: {units: %lld, activation: relu}}, "
                    "{Dense: %lld, name: dense%lld}, ",
-                   wide, units, i);
+                   norm, wide, units, i);
     if (*dropout) co_text_printf(text, "%s, name: dropped%lld}, ", dropout, i);
     co_text_printf(text, "{Add: {}, inputs: [middle%lld, %s%lld], name: input%lld}, ", i,
                    *dropout ? "dropped" : "dense", i, i + 1);
   }
-  co_text_printf(text, "{LayerNormalization: {}, name: output}, "
-                       "{GlobalPooling1D: last, inputs: [output, lengths]}]");
+  co_text_printf(text,
+                 "{%s: {}, name: output}, "
+                 "{GlobalPooling1D: last, inputs: [output, lengths]}]",
+                 norm);
 }
 
 // Kim 2014: convolutions of several widths, the largest of each feature over time.

@@ -277,6 +277,7 @@ static void layer_norm(const call *c) {
   number(c, groups ? count / C : 1);
   number(c, groups ? groups : 1);
   number(c, groups ? C / groups : C);
+  number(c, c->op->desc.attr.rms);
   real(c, c->op->desc.attr.epsilon);
   end(c);
 }

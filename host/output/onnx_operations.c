@@ -312,7 +312,20 @@ static void scale_channels(const call *c) {
   out(c, two(c, "Mul", in(c, CO_SCALE_CHANNELS_x), s));
 }
 
+static void rms_norm(const call *c) {
+  static const int64_t last = -1;
+  const co_onnx_attribute mean[] = {{"axes", 'l', .list = &last, .count = 1}, {NULL}};
+  const char *x = in(c, CO_LAYER_NORM_x);
+  const char *square = co_onnx_node(c->x, "ReduceMean", mean, two(c, "Mul", x, x), NULL);
+  square = two(c, "Add", square, co_onnx_number(c->x, c->op->desc.attr.epsilon));
+  out(c, two(c, "Mul", two(c, "Div", x, one(c, "Sqrt", square)), in(c, CO_LAYER_NORM_gamma)));
+}
+
 static void layer_norm(const call *c) {
+  if (c->op->desc.attr.rms) {
+    rms_norm(c);
+    return;
+  }
   if (c->op->desc.attr.groups) {
     group_norm(c);
     return;

@@ -147,7 +147,6 @@ static co_status run_group_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
   const co_norm_parts parts = co_norm_parts_of(desc);
   const float *gamma = in[CO_LAYER_NORM_BACKWARD_gamma], *mean = in[CO_LAYER_NORM_BACKWARD_mean];
   const float *inverse = in[CO_LAYER_NORM_BACKWARD_inverse];
-  float *dgamma = out[CO_LAYER_NORM_BACKWARD_dgamma], *dbeta = out[CO_LAYER_NORM_BACKWARD_dbeta];
   const bool add = co_cpu_accumulates(desc, CO_LAYER_NORM_BACKWARD_dx);
 #pragma omp parallel for schedule(static) if (r.N * r.places * r.C > CO_CPU_SERIAL)
   for (int64_t n = 0; n < r.N; n++) {
@@ -169,15 +168,15 @@ static co_status run_group_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
     }
     gradient_places[cpu->isa](x, centre, scale, gamma, shift, slope, dy, dx, add, r.places, r.C);
   }
-  for (int64_t c = 0; c < r.C; c++) {
-    double product = co_cpu_accumulates(desc, CO_LAYER_NORM_BACKWARD_dgamma) ? dgamma[c] : 0;
-    double sum = co_cpu_accumulates(desc, CO_LAYER_NORM_BACKWARD_dbeta) ? dbeta[c] : 0;
-    for (int64_t n = 0; n < r.N; n++) {
-      product += ((const double *)workspace)[n * 2 * r.C + c];
-      sum += ((const double *)workspace)[n * 2 * r.C + r.C + c];
+  for (int i = CO_LAYER_NORM_BACKWARD_dgamma; i <= CO_LAYER_NORM_BACKWARD_dbeta; i++) {
+    float *total = co_cpu_has_out(desc, i) ? out[i] : NULL;
+    const double *first = (double *)workspace + (i == CO_LAYER_NORM_BACKWARD_dbeta ? r.C : 0);
+    for (int64_t c = 0; total && c < r.C; c++) {
+      double sum = co_cpu_accumulates(desc, i) ? (double)total[c] : 0;
+      for (int64_t n = 0; n < r.N; n++)
+        sum += first[n * 2 * r.C + c];
+      total[c] = (float)sum;
     }
-    dgamma[c] = (float)product;
-    dbeta[c] = (float)sum;
   }
   return CO_OK;
 }

@@ -26,10 +26,22 @@ static bool is_ungrouped(const co_op_desc *desc, co_cpu_answer *answer) {
 // ---- layer_norm --------------------------------------------------------------------------------
 
 // clang-format off
+// beta NULL: of root mean squares.
 CO_CPU_KERNEL(normalise_row, (const float *x, const float *gamma, const float *beta, double epsilon,
                               float *y, float *mean, float *inverse, int64_t C),
               (x, gamma, beta, epsilon, y, mean, inverse, C)) {
   float sum = 0, squares = 0;
+  if (!beta) {
+#pragma omp simd reduction(+ : squares)
+    for (int64_t c = 0; c < C; c++)
+      squares += x[c] * x[c];
+    const float factor = (float)(1 / sqrt((double)squares / (double)C + epsilon));
+#pragma omp simd
+    for (int64_t c = 0; c < C; c++)
+      y[c] = gamma[c] * (x[c] * factor);
+    if (inverse) *inverse = factor;
+    return;
+  }
 #pragma omp simd reduction(+ : sum)
   for (int64_t c = 0; c < C; c++)
     sum += x[c];
@@ -47,9 +59,9 @@ CO_CPU_KERNEL(normalise_row, (const float *x, const float *gamma, const float *b
 
 // kernels/ref/layer_norm.c has the formula. Adds to dgamma and dbeta.
 CO_CPU_KERNEL(normalise_row_backward,
-              (const float *x, const float *gamma, float mean, float inverse, const float *dy,
-               float *dx, bool add, double *dgamma, double *dbeta, int64_t C),
-              (x, gamma, mean, inverse, dy, dx, add, dgamma, dbeta, C)) {
+              (const float *x, const float *gamma, float mean, float inverse, bool rms,
+               const float *dy, float *dx, bool add, double *dgamma, double *dbeta, int64_t C),
+              (x, gamma, mean, inverse, rms, dy, dx, add, dgamma, dbeta, C)) {
   double sum = 0, product = 0;
 #pragma omp simd reduction(+ : sum, product)
   for (int64_t c = 0; c < C; c++) {
@@ -57,7 +69,7 @@ CO_CPU_KERNEL(normalise_row_backward,
     sum += (double)g;
     product += (double)(g * normal);
   }
-  const float shift = (float)(sum / (double)C), slope = (float)(product / (double)C);
+  const float shift = rms ? 0 : (float)(sum / (double)C), slope = (float)(product / (double)C);
 #pragma omp simd
   for (int64_t c = 0; c < C; c++) {
     const float normal = (x[c] - mean) * inverse;
@@ -80,9 +92,9 @@ static co_status run_layer_norm(co_cpu *cpu, co_prepared *prepared, void *const 
   float *inverse = co_cpu_has_out(desc, CO_LAYER_NORM_inverse) ? out[CO_LAYER_NORM_inverse] : NULL;
 #pragma omp parallel for schedule(static) if (rows * C > CO_CPU_SERIAL)
   for (int64_t r = 0; r < rows; r++)
-    normalise_row[cpu->isa](x + r * C, in[CO_LAYER_NORM_gamma], in[CO_LAYER_NORM_beta],
-                            desc->attr.epsilon, y + r * C, mean ? mean + r : NULL,
-                            inverse ? inverse + r : NULL, C);
+    normalise_row[cpu->isa](x + r * C, in[CO_LAYER_NORM_gamma],
+                            desc->attr.rms ? NULL : in[CO_LAYER_NORM_beta], desc->attr.epsilon,
+                            y + r * C, mean ? mean + r : NULL, inverse ? inverse + r : NULL, C);
   return CO_OK;
 }
 
@@ -97,10 +109,11 @@ static co_status run_layer_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
   const co_op_desc *desc = &prepared->desc;
   const int64_t C = last(&desc->in[0].shape), rows = co_shape_count(&desc->in[0].shape) / C;
   const int64_t chunks = (rows + CHUNK - 1) / CHUNK;
-  const float *x = in[CO_LAYER_NORM_BACKWARD_x], *mean = in[CO_LAYER_NORM_BACKWARD_mean];
+  const bool rms = desc->attr.rms;
+  const float *x = in[CO_LAYER_NORM_BACKWARD_x];
+  const float *mean = rms ? NULL : in[CO_LAYER_NORM_BACKWARD_mean];
   const float *inverse = in[CO_LAYER_NORM_BACKWARD_inverse], *dy = in[CO_LAYER_NORM_BACKWARD_dy];
-  float *dx = out[CO_LAYER_NORM_BACKWARD_dx], *dgamma = out[CO_LAYER_NORM_BACKWARD_dgamma];
-  float *dbeta = out[CO_LAYER_NORM_BACKWARD_dbeta];
+  float *dx = out[CO_LAYER_NORM_BACKWARD_dx];
   double *sums = workspace; // (chunks, 2, C)
   const bool add = co_cpu_accumulates(desc, CO_LAYER_NORM_BACKWARD_dx);
 #pragma omp parallel for schedule(static) if (rows * C > CO_CPU_SERIAL)
@@ -108,18 +121,19 @@ static co_status run_layer_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
     double *mine = sums + k * 2 * C;
     memset(mine, 0, (size_t)(2 * C) * sizeof *mine);
     for (int64_t r = k * CHUNK; r < rows && r < (k + 1) * CHUNK; r++)
-      normalise_row_backward[cpu->isa](x + r * C, in[CO_LAYER_NORM_BACKWARD_gamma], mean[r],
-                                       inverse[r], dy + r * C, dx + r * C, add, mine, mine + C, C);
+      normalise_row_backward[cpu->isa](x + r * C, in[CO_LAYER_NORM_BACKWARD_gamma],
+                                       mean ? mean[r] : 0, inverse[r], rms, dy + r * C, dx + r * C,
+                                       add, mine, mine + C, C);
   }
-  for (int64_t c = 0; c < C; c++) {
-    double products = co_cpu_accumulates(desc, CO_LAYER_NORM_BACKWARD_dgamma) ? dgamma[c] : 0;
-    double total = co_cpu_accumulates(desc, CO_LAYER_NORM_BACKWARD_dbeta) ? dbeta[c] : 0;
-    for (int64_t k = 0; k < chunks; k++) {
-      products += sums[k * 2 * C + c];
-      total += sums[(k * 2 + 1) * C + c];
+  for (int i = CO_LAYER_NORM_BACKWARD_dgamma; i <= CO_LAYER_NORM_BACKWARD_dbeta; i++) {
+    float *total = co_cpu_has_out(desc, i) ? out[i] : NULL;
+    const double *first = sums + (i == CO_LAYER_NORM_BACKWARD_dbeta ? C : 0);
+    for (int64_t c = 0; total && c < C; c++) {
+      double sum = co_cpu_accumulates(desc, i) ? total[c] : 0;
+      for (int64_t k = 0; k < chunks; k++)
+        sum += first[k * 2 * C + c];
+      total[c] = (float)sum;
     }
-    dgamma[c] = (float)products;
-    dbeta[c] = (float)total;
   }
   return CO_OK;
 }

@@ -11,7 +11,7 @@ namespace co {
 
 template <typename T> struct Norm {
   const T *x;
-  const float *gamma, *beta;
+  const float *gamma, *beta; // beta NULL: of root mean squares
   T *y;
   float *mean, *inverse; // may be NULL
   co_norm_parts parts;
@@ -23,9 +23,9 @@ template <int Width, typename T> __global__ void layer_norm(Norm<T> a) {
   float size = static_cast<float>(a.parts.size);
   for (int64_t p = first_row<Width>(); p < a.parts.count; p += row_step<Width>()) {
     float sum = 0, squares = 0;
-    for (int64_t i = lane; i < a.parts.size; i += Width)
+    for (int64_t i = lane; a.beta && i < a.parts.size; i += Width)
       sum += static_cast<float>(a.x[co_norm_place(&a.parts, p, i)]);
-    float mean = Group<Width>::sum(sum) / size;
+    float mean = a.beta ? Group<Width>::sum(sum) / size : 0;
     for (int64_t i = lane; i < a.parts.size; i += Width) {
       float off = static_cast<float>(a.x[co_norm_place(&a.parts, p, i)]) - mean;
       squares += off * off;
@@ -34,8 +34,8 @@ template <int Width, typename T> __global__ void layer_norm(Norm<T> a) {
     float inverse = static_cast<float>(1 / sqrt(variance + a.epsilon));
     for (int64_t i = lane; i < a.parts.size; i += Width) {
       int64_t at = co_norm_place(&a.parts, p, i), c = co_norm_channel(&a.parts, p, i);
-      a.y[at] =
-          static_cast<T>(a.gamma[c] * ((static_cast<float>(a.x[at]) - mean) * inverse) + a.beta[c]);
+      float scaled = a.gamma[c] * ((static_cast<float>(a.x[at]) - mean) * inverse);
+      a.y[at] = static_cast<T>(a.beta ? scaled + a.beta[c] : scaled);
     }
     if (lane == 0 && a.mean) a.mean[p] = mean;
     if (lane == 0 && a.inverse) a.inverse[p] = inverse;
@@ -44,7 +44,7 @@ template <int Width, typename T> __global__ void layer_norm(Norm<T> a) {
 
 template <typename T> struct NormGradient {
   const T *x, *dy;
-  const float *gamma, *mean, *inverse;
+  const float *gamma, *mean, *inverse; // mean NULL: of root mean squares
   T *dx;
   co_norm_parts parts;
   bool accumulate;
@@ -55,14 +55,14 @@ template <int Width, typename T> __global__ void layer_norm_dx(NormGradient<T> a
   int lane = static_cast<int>(threadIdx.x) % Width;
   float size = static_cast<float>(a.parts.size);
   for (int64_t p = first_row<Width>(); p < a.parts.count; p += row_step<Width>()) {
-    float mean = a.mean[p], inverse = a.inverse[p], sum = 0, product = 0;
+    float mean = a.mean ? a.mean[p] : 0, inverse = a.inverse[p], sum = 0, product = 0;
     for (int64_t i = lane; i < a.parts.size; i += Width) {
       int64_t at = co_norm_place(&a.parts, p, i);
       float g = a.gamma[co_norm_channel(&a.parts, p, i)] * static_cast<float>(a.dy[at]);
       sum += g;
       product += g * ((static_cast<float>(a.x[at]) - mean) * inverse);
     }
-    sum = Group<Width>::sum(sum) / size;
+    sum = a.mean ? Group<Width>::sum(sum) / size : 0;
     product = Group<Width>::sum(product) / size;
     for (int64_t i = lane; i < a.parts.size; i += Width) {
       int64_t at = co_norm_place(&a.parts, p, i);
@@ -79,18 +79,18 @@ template <typename T> struct AddNormGradients { // of gamma, of beta
   co_norm_parts parts;
   __device__ void operator()(int64_t i, int64_t, double *sums) const {
     int64_t p = co_norm_part(&parts, i);
-    float d = static_cast<float>(dy[i]);
-    sums[0] += static_cast<double>(d * ((static_cast<float>(x[i]) - mean[p]) * inverse[p]));
+    float d = static_cast<float>(dy[i]), centre = mean ? mean[p] : 0;
+    sums[0] += static_cast<double>(d * ((static_cast<float>(x[i]) - centre) * inverse[p]));
     sums[1] += static_cast<double>(d);
   }
 };
 
 struct PutNormGradients {
-  float *dgamma, *dbeta;
+  float *dgamma, *dbeta; // or NULL
   bool accumulate_gamma, accumulate_beta;
   __device__ void operator()(int64_t c, const double *sums) const {
-    put(&dgamma[c], static_cast<float>(sums[0]), accumulate_gamma);
-    put(&dbeta[c], static_cast<float>(sums[1]), accumulate_beta);
+    if (dgamma) put(&dgamma[c], static_cast<float>(sums[0]), accumulate_gamma);
+    if (dbeta) put(&dbeta[c], static_cast<float>(sums[1]), accumulate_beta);
   }
 };
 

@@ -291,6 +291,8 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
     attr->draws = (int64_t)number;
   else if (is(key, length, "groups"))
     attr->groups = (int64_t)number;
+  else if (is(key, length, "rms"))
+    attr->rms = (int64_t)number;
   else if (is(key, length, "append"))
     attr->append = (int64_t)number;
   else if (is(key, length, "axis"))

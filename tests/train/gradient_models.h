@@ -154,7 +154,7 @@ static const char curved[] =
     "      LayerNormalization, {Dense: {units: 5}}, {ELU: 0.7, name: a},\n"
     "      {Dense: {units: 5, activation: silu}, name: b, inputs: [a]}, {Multiply: {}, inputs: [a, "
     "b, a]},\n"
-    "      {LeakyReLU: {}}]}}\n"
+    "      {LeakyReLU: {}}, RMSNormalization]}}\n"
     "output_features: [{name: label}]\n";
 
 static const char objectives[] =

@@ -538,6 +538,18 @@ static void test_infer(void **state) {
   norm.attr.epsilon = 0;
   assert_int_equal(co_op_infer(&norm), CO_ERR_CONFIG);
 
+  co_op_desc rms = {.op = CO_OP_LAYER_NORM, .has_in = 3, .attr = {.epsilon = 1e-3, .rms = 1}};
+  memcpy(rms.in, norm.in, sizeof rms.in);
+  assert_int_equal(co_op_infer(&rms), CO_OK);
+  assert_int_equal(rms.out[CO_LAYER_NORM_mean].shape.rank, 0);
+  assert_int_equal(rms.out[CO_LAYER_NORM_inverse].shape.rank, 2);
+  rms.attr.groups = 5;
+  assert_int_equal(co_op_infer(&rms), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "no beta and no groups"));
+  rms.attr = (co_op_attr){.epsilon = 1e-3};
+  assert_int_equal(co_op_infer(&rms), CO_ERR_CONFIG);
+  assert_non_null(strstr(co_error_last()->message, "there is no beta"));
+
   norm.attr = (co_op_attr){.epsilon = 1e-3, .groups = 5};
   assert_int_equal(co_op_infer(&norm), CO_OK);
   assert_int_equal(norm.out[CO_LAYER_NORM_mean].shape.dim[1], 5);

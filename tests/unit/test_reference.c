@@ -339,6 +339,39 @@ static void test_layer_norm(void **state) {
   near_to(inverse[1], 1.0 / 3);
 }
 
+static void test_rms_norm(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_LAYER_NORM, .attr = {.epsilon = 3, .rms = 1}, .has_out = 5};
+  operand(&desc, true, CO_LAYER_NORM_x, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)2));
+  operand(&desc, true, CO_LAYER_NORM_gamma, CO_F64, vector(2));
+  // Means of squares 13 and 1, of which 4 and 2 are the roots with epsilon.
+  double x[4] = {1, -5, 1, 1}, gamma[2] = {4, 10}, y[4], inverse[2];
+  run(&desc, (void *[8]){x, gamma}, (void *[8]){y, NULL, inverse});
+  const double want[4] = {1, -12.5, 2, 5};
+  for (int i = 0; i < 4; i++)
+    near_to(y[i], want[i]);
+  near_to(inverse[0], 0.25);
+  near_to(inverse[1], 0.5);
+  // dx = inverse (g - n mean(g n)) with n = x inverse and g = gamma dy: (4, 0) and (8, 10).
+  double dy[4] = {1, 0, 2, 1}, dx[4], dgamma[2];
+  co_op_desc backward = {.op = CO_OP_LAYER_NORM_BACKWARD, .attr = desc.attr, .has_out = 3};
+  operand(&backward, true, CO_LAYER_NORM_BACKWARD_x, CO_F64, desc.in[0].shape);
+  operand(&backward, true, CO_LAYER_NORM_BACKWARD_gamma, CO_F64, vector(2));
+  operand(&backward, true, CO_LAYER_NORM_BACKWARD_inverse, CO_F64, vector(2));
+  operand(&backward, true, CO_LAYER_NORM_BACKWARD_dy, CO_F64, desc.in[0].shape);
+  operand(&backward, false, CO_LAYER_NORM_BACKWARD_dx, CO_F64, desc.in[0].shape);
+  operand(&backward, false, CO_LAYER_NORM_BACKWARD_dgamma, CO_F64, vector(2));
+  assert_int_equal(
+      co_ref_run(&backward, (void *[8]){x, gamma, NULL, inverse, dy}, (void *[8]){dx, dgamma}),
+      CO_OK);
+  const double slopes[4] = {0.25 * (4 - 0.25 * 0.5), 0.25 * (0 + 1.25 * 0.5), 0.5 * (8 - 0.5 * 4.5),
+                            0.5 * (10 - 0.5 * 4.5)};
+  for (int i = 0; i < 4; i++)
+    near_to(dx[i], slopes[i]);
+  near_to(dgamma[0], 1 * 0.25 + 2 * 0.5);
+  near_to(dgamma[1], 0.5);
+}
+
 static void test_group_norm(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_LAYER_NORM, .attr = {.epsilon = 3, .groups = 2}, .has_out = 7};
@@ -437,13 +470,14 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),       cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_upsample),       cmocka_unit_test(test_convolution_variants),
-      cmocka_unit_test(test_windows),        cmocka_unit_test(test_augment),
-      cmocka_unit_test(test_batch_norm),     cmocka_unit_test(test_fold_batch_norm),
-      cmocka_unit_test(test_activations),    cmocka_unit_test(test_curves),
-      cmocka_unit_test(test_layer_norm),     cmocka_unit_test(test_group_norm),
-      cmocka_unit_test(test_scale_channels), cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_upsample),     cmocka_unit_test(test_convolution_variants),
+      cmocka_unit_test(test_windows),      cmocka_unit_test(test_augment),
+      cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_fold_batch_norm),
+      cmocka_unit_test(test_activations),  cmocka_unit_test(test_curves),
+      cmocka_unit_test(test_layer_norm),   cmocka_unit_test(test_group_norm),
+      cmocka_unit_test(test_rms_norm),     cmocka_unit_test(test_scale_channels),
+      cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,6 +220,19 @@ static co_status layer_normalization(keras_network *net, keras_layer *layer, con
   return take_or(net, layer, "beta", center, 0, &shape);
 }
 
+static co_status rms_normalization(keras_network *net, keras_layer *layer, const keras_call *call,
+                                   int64_t *out) {
+  double epsilon;
+  CO_RETURN_IF_FAILED(keras_double(layer, "epsilon", NULL, 1e-6, &epsilon));
+  CO_RETURN_IF_FAILED(need_last_axis(net, layer, call->in[0]));
+  CO_RETURN_IF_FAILED(keras_rest(layer));
+  CO_RETURN_IF_FAILED(keras_emit(net, layer, "", "RMSNormalization",
+                                 format_number(net->arena, "\"epsilon\": %s", epsilon), call->in, 1,
+                                 out));
+  const co_shape shape = co_shape_make(1, keras_channels(keras_shape(net, *out)));
+  return take_or(net, layer, "scale", true, 1, &shape);
+}
+
 static co_status group_normalization(keras_network *net, keras_layer *layer, const keras_call *call,
                                      int64_t *out) {
   const co_node *given = keras_option(layer, "groups", NULL);
@@ -448,6 +461,7 @@ static bool works_along_last(const char *class_) {
                                         "ELU",
                                         "Dropout",
                                         "LayerNormalization",
+                                        "RMSNormalization",
                                         "BatchNormalization",
                                         NULL};
   for (const char *const *at = classes; *at; at++)
@@ -494,6 +508,7 @@ static const keras_mapping mappings[] = {{"Activation", activation},
                                          {"Rescaling", rescaling},
                                          {"BatchNormalization", batch_normalization},
                                          {"LayerNormalization", layer_normalization},
+                                         {"RMSNormalization", rms_normalization},
                                          {"GroupNormalization", group_normalization},
                                          {"Embedding", embedding},
                                          {"Flatten", flatten},

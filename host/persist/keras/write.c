@@ -83,6 +83,7 @@ static const struct {
     {"ReLU", "ReLU", ""},
     {"Rescaling", "Rescaling", " scale offset "},
     {"Reshape", "Reshape", " target_shape "},
+    {"RMSNormalization", "RMSNormalization", " epsilon "},
     {"SimpleRNN", "SimpleRNN", " units return_sequences go_backwards activation "},
     {"SpatialDropout1D", "SpatialDropout1D", " rate "},
     {"SpatialDropout2D", "SpatialDropout2D", " rate "},
