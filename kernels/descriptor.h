@@ -96,16 +96,17 @@ typedef struct co_op_attr {
   int64_t heads, causal; // ATTENTION; causal is 0 or 1
   co_rnn_cell cell;      // RECURRENT
   int64_t reverse;       // RECURRENT, 0 or 1
-  co_rnn_function gates, states; // RECURRENT
-  int64_t pooling;               // POOL_EVENTS: co_event_pooling
-  int64_t max_length;            // DROPOUT: the longest T there is; 0 = x has none
-  double mixup, cutmix;          // MIX_ROWS, each within 0 (none) and 1
-  int64_t draws;                 // DROPOUT: draws of a row; 0 = one an element
-  int64_t groups;                // LAYER_NORM; 0 = over the last dimension
-  int64_t rms;                   // LAYER_NORM: by the root mean square, 0 or 1
-  int64_t append;                // APPEND_ROWS, 0 or 1
-  int64_t transposed;            // LINEAR_CROSS_ENTROPY: w is (V, D), 0 or 1
-  int64_t axis;                  // FOLD_BATCH_NORM: the dimension of w's output features
+  co_rnn_function gates, states;      // RECURRENT
+  int64_t pooling;                    // POOL_EVENTS: co_event_pooling
+  int64_t max_length;                 // DROPOUT: the longest T there is; 0 = x has none
+  double mixup, cutmix;               // MIX_ROWS, each within 0 (none) and 1
+  int64_t draws;                      // DROPOUT: draws of a row; 0 = one an element
+  int64_t groups;                     // LAYER_NORM; 0 = over the last dimension
+  int64_t rms;                        // LAYER_NORM: by the root mean square, 0 or 1
+  int64_t append;                     // APPEND_ROWS, 0 or 1
+  int64_t transposed;                 // LINEAR_CROSS_ENTROPY: w is (V, D), 0 or 1
+  int64_t transposed_a, transposed_b; // MATMUL, 0 or 1
+  int64_t axis;                       // FOLD_BATCH_NORM: the dimension of w's output features
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
   // by the inference.
   int64_t parts[CO_OPERANDS_MOST];
@@ -165,8 +166,9 @@ typedef struct co_op_info {
   const char *is_alias;           // it always is
   const char *flops; // "w*y": a product of a matrix w and rows, y of the size of w's last dimension
                      // (or the result): 2 multiply-adds a weight and row; "q@k": 2 an element of
-                     // q and event of k, of attr.causal up to its own; "x": one an element of x.
-                     // Sums of such; NULL = one an element of the outputs
+      // q and event of k, of attr.causal up to its own; "a.b": the result is a product
+      // of each row's own matrices; "x": one an element of x.
+      // Sums of such; NULL = one an element of the outputs
   const char *why; // it is an operation of its own and not part of a neighbour, for plans of GPUs;
                    // products are what others become part of: NULL
 } co_op_info;

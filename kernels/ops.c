@@ -3,6 +3,7 @@
 #include "kernels/descriptor.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "kernels/check.h"
@@ -283,7 +284,7 @@ static const co_shape *shape_of(const co_op_desc *desc, const char *name, size_t
 
 // Of one word of the fact.
 static int64_t flops_of(const co_op_desc *desc, const char *word, size_t length) {
-  const size_t left = strcspn(word, "*@ ") < length ? strcspn(word, "*@ ") : length;
+  const size_t left = strcspn(word, "*@. ") < length ? strcspn(word, "*@. ") : length;
   const co_shape *first = shape_of(desc, word, left), *other = NULL;
   if (left == length) return first ? co_shape_count(first) : 0;
   other = shape_of(desc, word + left + 1, length - left - 1);
@@ -291,6 +292,13 @@ static int64_t flops_of(const co_op_desc *desc, const char *word, size_t length)
   // Pairs of events, multiplied and added element by element.
   if (word[left] == '@')
     return co_shape_count(first) * (desc->attr.causal ? other->dim[1] + 1 : 2 * other->dim[1]);
+  // (M, K) times (K, P), however they lie: the three matrices have (M K P)² elements, multiplied.
+  if (word[left] == '.') {
+    const double rows = (double)first->dim[0], a = (double)co_shape_count(first) / rows;
+    const double b = (double)co_shape_count(other) / rows;
+    const double y = (double)co_shape_count(&desc->out[0].shape) / rows;
+    return (int64_t)(2 * rows * round(sqrt(a * b * y)));
+  }
   // Rows times weights; of a convolution, with zero padding counted like the image.
   return 2 * co_shape_count(other) * (co_shape_count(first) / first->dim[first->rank - 1]);
 }

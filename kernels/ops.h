@@ -129,6 +129,12 @@
     .why = "two values meet")                                                                      \
   X(MULTIPLY, multiply, (a, b), (y), "MULTIPLY dy b -> da; MULTIPLY dy a -> db", "",               \
     .bf16 = "a b -> y", .accumulate = "y", .why = "two values meet")                               \
+  X(MATMUL, matmul, (a, b), (y), "MATMUL_BACKWARD_A dy b -> da; MATMUL_BACKWARD_B a dy -> db", "", \
+    .bf16 = "a b -> y", .accumulate = "y", .flops = "a.b")                                         \
+  X(MATMUL_BACKWARD_A, matmul_backward_a, (dy, b), (da), "", "",                                   \
+    .bf16 = "dy b -> da", .accumulate = "da", .flops = "dy.b")                                     \
+  X(MATMUL_BACKWARD_B, matmul_backward_b, (a, dy), (db), "", "",                                   \
+    .bf16 = "a dy -> db", .accumulate = "db", .flops = "a.dy")                                     \
   X(SCALE_CHANNELS, scale_channels, (x, s), (y),                                                   \
     "SCALE_CHANNELS dy s -> dx; SCALE_CHANNELS_BACKWARD x dy -> ds", "",                           \
     .bf16 = "x s -> y", .accumulate = "y", .why = "two values meet")                               \
@@ -425,6 +431,9 @@
 //                is neither mean nor beta, nor groups: y = gamma x / sqrt(mean of x² + epsilon).
 // ADD            y = act(a + b), equal shapes. y may be the memory of a.
 // MULTIPLY       y = a b, element by element, equal shapes. Its own backward.
+// MATMUL         a (N, M, K), with attr.transposed_a (N, K, M), b (N, K, P), with attr.transposed_b
+//                (N, P, K): y (N, M, P), the product of each row's matrices. So are its gradients
+//                (kernels/matmul.h).
 // SCALE_CHANNELS  x (N, …, C), s (N, C): y = x s, each channel of a row by a number of its own (Hu et
 //                al. 2018). SCALE_CHANNELS_BACKWARD: ds (N, C) = sum over all between of x dy.
 // CONCAT         a (…, A), b (…, B), …, equal but for the last of at least two dimensions: y (…, A +

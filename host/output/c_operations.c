@@ -282,6 +282,19 @@ static void layer_norm(const call *c) {
   end(c);
 }
 
+static void matmul(const call *c) {
+  const co_op_attr *a = &c->op->desc.attr;
+  const co_shape *left = shape_of(c, c->op->in[CO_MATMUL_a]), *y = shape_of(c, c->op->out[0]);
+  begin(c, "matmul", 2, 1);
+  number(c, co_shape_count(y) / y->dim[1] / y->dim[2]);
+  number(c, y->dim[1]);
+  number(c, left->dim[a->transposed_a ? 1 : 2]);
+  number(c, y->dim[2]);
+  number(c, a->transposed_a);
+  number(c, a->transposed_b);
+  end(c);
+}
+
 static void concat(const call *c) {
   co_value y = c->op->out[0];
   int64_t all = last_of(c, y), at = 0;
@@ -410,6 +423,7 @@ static const emitter emitters[] = {
     {CO_OP_SOFTMAX, "softmax", softmax, NULL},
     {CO_OP_BATCH_NORM_INFERENCE, "batch_norm_inference", batch_norm, NULL},
     {CO_OP_LAYER_NORM, "layer_norm", layer_norm, NULL},
+    {CO_OP_MATMUL, "matmul", matmul, NULL},
     {CO_OP_ADD, "add", add, NULL},
     {CO_OP_MULTIPLY, "multiply", multiply, NULL},
     {CO_OP_SCALE_CHANNELS, "scale_channels", scale_channels, NULL},

@@ -304,6 +304,14 @@ static void group_norm(const call *c) {
   out(c, two(c, "Add", y, in(c, CO_LAYER_NORM_beta)));
 }
 
+static void matmul(const call *c) {
+  static const int64_t turned[] = {0, 2, 1};
+  const char *a = in(c, CO_MATMUL_a), *b = in(c, CO_MATMUL_b);
+  if (c->op->desc.attr.transposed_a) a = permute(c, a, 3, turned);
+  if (c->op->desc.attr.transposed_b) b = permute(c, b, 3, turned);
+  out(c, two(c, "MatMul", a, b));
+}
+
 static void scale_channels(const call *c) {
   const co_shape *x = shape_of(c, c->op->in[CO_SCALE_CHANNELS_x]);
   const char *s = in(c, CO_SCALE_CHANNELS_s);
@@ -648,6 +656,7 @@ static const struct {
     {CO_OP_SOFTMAX, softmax},
     {CO_OP_BATCH_NORM_INFERENCE, batch_norm},
     {CO_OP_LAYER_NORM, layer_norm},
+    {CO_OP_MATMUL, matmul},
     {CO_OP_ADD, add},
     {CO_OP_MULTIPLY, multiply},
     {CO_OP_SCALE_CHANNELS, scale_channels},

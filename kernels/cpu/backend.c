@@ -57,7 +57,7 @@ const co_cpu_impl *co_cpu_implementation(co_op op, int i) {
       co_cpu_piecewise, co_cpu_periodic,    co_cpu_loss,        co_cpu_input,
       co_cpu_recurrent, co_cpu_attention,   co_cpu_copy_events, co_cpu_events,
       co_cpu_rowwise,   co_cpu_images,      co_cpu_optimizer,   co_cpu_rows,
-      co_cpu_catalogue, co_cpu_reorder};
+      co_cpu_catalogue, co_cpu_matmul,      co_cpu_reorder};
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (const co_cpu_impl *impl = tables[t]; impl->name != NULL; impl++)
       if (impl->op == op && i-- == 0) return impl;

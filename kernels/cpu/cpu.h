@@ -134,7 +134,7 @@ extern const co_cpu_impl co_cpu_vector[], co_cpu_dense[], co_cpu_conv2d[], co_cp
     co_cpu_elementwise[], co_cpu_channelwise[], co_cpu_pool[], co_cpu_embedding[],
     co_cpu_piecewise[], co_cpu_periodic[], co_cpu_loss[], co_cpu_input[], co_cpu_recurrent[],
     co_cpu_attention[], co_cpu_copy_events[], co_cpu_events[], co_cpu_rowwise[], co_cpu_images[],
-    co_cpu_optimizer[], co_cpu_rows[], co_cpu_bf16[], co_cpu_catalogue[];
+    co_cpu_optimizer[], co_cpu_rows[], co_cpu_bf16[], co_cpu_catalogue[], co_cpu_matmul[];
 
 // ---- bf16 --------------------------------------------------------------------------------------
 

@@ -223,5 +223,8 @@ const co_cuda_impl co_cuda_cublas[] = {
     {.op = CO_OP_DENSE_BACKWARD_WEIGHTS, .name = "cublaslt", .plan = plan, .library = library},
     {.op = CO_OP_DENSE_RELU_BACKWARD, .name = "cublaslt", .plan = plan, .library = library},
     {.op = CO_OP_LINEAR_CROSS_ENTROPY, .name = "cublaslt", .plan = co_cuda_plan_catalogue},
+    {.op = CO_OP_MATMUL, .name = "cublaslt", .plan = co_cuda_plan_matmul},
+    {.op = CO_OP_MATMUL_BACKWARD_A, .name = "cublaslt", .plan = co_cuda_plan_matmul},
+    {.op = CO_OP_MATMUL_BACKWARD_B, .name = "cublaslt", .plan = co_cuda_plan_matmul},
     {.name = NULL},
 };

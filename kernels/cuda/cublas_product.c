@@ -63,6 +63,14 @@ static cublasStatus_t layout(cublasLtMatrixLayout_t *out, cudaDataType_t type, u
   return cublasLtMatrixLayoutCreate(out, type, rows, columns, ld ? ld : (int64_t)rows);
 }
 
+static cublasStatus_t repeat(cublasLtMatrixLayout_t matrix, int32_t batch, int64_t step) {
+  cublasStatus_t status = cublasLtMatrixLayoutSetAttribute(
+      matrix, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof batch);
+  if (status != CUBLAS_STATUS_SUCCESS) return status;
+  return cublasLtMatrixLayoutSetAttribute(matrix, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
+                                          &step, sizeof step);
+}
+
 static cublasStatus_t describe(const co_cuda *cuda, const co_cuda_product_shape *s,
                                co_cuda_product *p) {
   bool ta = s->transpose_a == CUBLAS_OP_T, tb = s->transpose_b == CUBLAS_OP_T;
@@ -88,6 +96,9 @@ static cublasStatus_t describe(const co_cuda *cuda, const co_cuda_product_shape 
   if (status == CUBLAS_STATUS_SUCCESS)
     status = layout(&p->b, s->factors, tb ? s->n : s->k, tb ? s->k : s->n, s->ld_b);
   if (status == CUBLAS_STATUS_SUCCESS) status = layout(&p->d, s->result, s->m, s->n, s->ld_d);
+  if (s->batch && status == CUBLAS_STATUS_SUCCESS) status = repeat(p->a, s->batch, s->step_a);
+  if (s->batch && status == CUBLAS_STATUS_SUCCESS) status = repeat(p->b, s->batch, s->step_b);
+  if (s->batch && status == CUBLAS_STATUS_SUCCESS) status = repeat(p->d, s->batch, s->step_d);
   return status;
 }
 

@@ -23,6 +23,8 @@ typedef struct co_cuda_product_shape {
   cudaDataType_t factors, result; // of a and b, of d and the vector
   int64_t mask_bits;              // of a row of the mask, 0 = no mask
   int64_t ld_a, ld_b, ld_d;       // from column to column; 0 = the matrix is a whole one
+  int32_t batch;                  // products of one shape; 0 = one
+  int64_t step_a, step_b, step_d; // elements from one to the next
 } co_cuda_product_shape;
 
 // The candidate-th algorithm in cuBLASLt's order; its description becomes `way` (CO_CUDA_WAY).
@@ -34,8 +36,10 @@ co_status co_cuda_product_run(co_cuda *cuda, co_cuda_product *p, const void *a, 
                               void *d, void *vector, void *mask, const co_cuda_call *call);
 void co_cuda_product_free(co_cuda_product *p); // of zeros, too
 
-// cublas_catalogue.c
+// cublas_catalogue.c, cublas_matmul.c
 co_status co_cuda_plan_catalogue(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
                                  co_cuda_answer *answer, co_prepared **out);
+co_status co_cuda_plan_matmul(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,
+                              co_cuda_answer *answer, co_prepared **out);
 
 #endif

@@ -87,6 +87,7 @@ combiner:
   layers:
     - {Dense: 16, name: a}
     - LayerNormalization
+    - RMSNormalization
     - {Activation: gelu}
     - {Dense: {units: 16, activation: relu}, name: b}
     - {Add: {}, inputs: [a, b]}
@@ -94,7 +95,11 @@ combiner:
     - {FactorizationMachine: 3, name: pairs, inputs: [cross]}
     - {FactorizationMachine: {field_size: 4}, name: fields, inputs: [b]}
     - {BatchNormalization: {}, inputs: [cross], name: normal}
-    - {Concatenate: {}, inputs: [normal, pairs, fields]}
+    - {Dot: {axes: 1, normalize: true}, name: alike, inputs: [a, b]}
+    - {Reshape: {target_shape: [4, 4]}, name: square, inputs: [b]}
+    - {Dot: {axes: [1, 2]}, name: turned, inputs: [square, square]}
+    - {Flatten: {}, name: flat}
+    - {Concatenate: {}, inputs: [normal, pairs, fields, alike, flat]}
 trainer: {max_epochs: 3, batch_size: 64}
 baselines: none
 END

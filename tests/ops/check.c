@@ -90,11 +90,12 @@ static bool unwritten(const void *values, co_dtype dtype, int64_t i) {
 // Of a product, the share of its magnitude by which operands rounded to TF32 may move it: each keeps
 // 10 bits after the first, and may be cut instead of rounded.
 static double tf32_share(const ops_suite *suite, co_op op) {
-  bool product = op == CO_OP_DENSE || op == CO_OP_DENSE_BACKWARD_DATA ||
-                 op == CO_OP_DENSE_BACKWARD_WEIGHTS || op == CO_OP_DENSE_RELU_BACKWARD ||
-                 op == CO_OP_CONV2D || op == CO_OP_CONV2D_BACKWARD_DATA ||
-                 op == CO_OP_CONV2D_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_TRANSPOSE ||
-                 op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS || op == CO_OP_LINEAR_CROSS_ENTROPY;
+  bool product =
+      op == CO_OP_DENSE || op == CO_OP_DENSE_BACKWARD_DATA || op == CO_OP_DENSE_BACKWARD_WEIGHTS ||
+      op == CO_OP_DENSE_RELU_BACKWARD || op == CO_OP_CONV2D || op == CO_OP_CONV2D_BACKWARD_DATA ||
+      op == CO_OP_CONV2D_BACKWARD_WEIGHTS || op == CO_OP_CONV2D_TRANSPOSE ||
+      op == CO_OP_CONV2D_TRANSPOSE_BACKWARD_WEIGHTS || op == CO_OP_LINEAR_CROSS_ENTROPY ||
+      op == CO_OP_MATMUL || op == CO_OP_MATMUL_BACKWARD_A || op == CO_OP_MATMUL_BACKWARD_B;
   return suite->tf32 && product ? 2 * OPS_ROUNDOFF_TF32 : 0;
 }
 

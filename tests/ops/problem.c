@@ -235,6 +235,8 @@ static bool parse_attribute(ops_problem *p, const char *key, size_t length, cons
   if (is(key, length, "hard_gates")) return attr->gates = CO_RNN_HARD_SIGMOID, true;
   if (is(key, length, "relu_gates")) return attr->gates = CO_RNN_RELU, true;
   if (is(key, length, "relu_states")) return attr->states = CO_RNN_RELU, true;
+  if (is(key, length, "transposed_a")) return (attr->transposed_a = 1) == 1;
+  if (is(key, length, "transposed_b")) return (attr->transposed_b = 1) == 1;
   if (is(key, length, "transposed")) return (attr->transposed = 1) == 1;
   if (is(key, length, "nesterov")) return (attr->nesterov = 1) == 1;
   if (is(key, length, "decoupled")) return (attr->decoupled = 1) == 1;

@@ -328,6 +328,27 @@ static const char piecewise[] =
     "               bias_initializer: fan_in_uniform}}]}\n"
     "output_features: [{name: label}]\n";
 
+// Two towers, of which rows have a cosine, a product of matrices that lie in every way, and vectors that
+// go with a matrix.
+static const char towers[] =
+    "input_features: [{name: x}, {name: z}]\n"
+    "combiner: {type: graph, layers: [{Dense: {units: 6, activation: tanh}, inputs: [x], name: "
+    "u},\n"
+    "  {Dense: {units: 6, activation: tanh}, inputs: [z], name: v},\n"
+    "  {Dot: {axes: 1, normalize: true}, inputs: [u, v], name: cosine},\n"
+    "  {Reshape: {target_shape: [2, 3]}, inputs: [u], name: a},\n"
+    "  {Reshape: {target_shape: [2, 3]}, inputs: [v], name: b},\n"
+    "  {Dense: {units: 3, activation: tanh}, inputs: [z], name: c},\n"
+    "  {Dot: {axes: 2, normalize: true}, inputs: [a, b], name: d0},\n"
+    "  {Dot: {axes: 1}, inputs: [a, b], name: d1}, {Dot: {axes: [1, 2]}, inputs: [d0, d0], name: "
+    "d2},\n"
+    "  {Dot: {axes: [2, 1]}, inputs: [a, d1], name: d3}, {Dot: {axes: [1, 2]}, inputs: [c, a], "
+    "name: "
+    "d4},\n"
+    "  {Flatten: {}, inputs: [d2], name: e2}, {Flatten: {}, inputs: [d3], name: e3},\n"
+    "  {Concatenate: {}, inputs: [cosine, e2, e3, d4]}]}\n"
+    "output_features: [{name: label}]\n";
+
 static const model models[] = {{"cnn", cnn, NULL},
                                {"mlp", mlp, NULL},
                                {"piecewise", piecewise, NULL},
@@ -352,6 +373,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"variational", variational, NULL},
                                {"periodic", periodic, NULL},
                                {"crossed_table", crossed_table, NULL},
+                               {"towers", towers, NULL},
                                {"binary", binary, NULL},
                                {"sampled", sampled, NULL},
                                {"tied_rows", NULL, tied_rows},

@@ -161,7 +161,7 @@ static void check_fact(const char *fact, const char *inputs, const char *outputs
   if (inputs) assert_true(!fact || list == outputs);
 }
 
-// "y=a", "w*y" and "q@k": both sides are operands; of a type, the left.
+// "y=a", "w*y", "q@k" and "a.b": both sides are operands; of a type, the left.
 static void check_pairs(const char *fact, char mark, const co_op_info *info) {
   for (int i = 0; fact && i < co_operand_count(fact); i++) {
     const char *name;
@@ -169,6 +169,7 @@ static void check_pairs(const char *fact, char mark, const co_op_info *info) {
     assert_true(co_operand_get(fact, i, &name, &length, NULL));
     const char *at = memchr(name, mark, length);
     if (!at && mark == '*') at = memchr(name, '@', length);
+    if (!at && mark == '*') at = memchr(name, '.', length);
     size_t left = at ? (size_t)(at - name) : length;
     assert_true(known(info->inputs, name, left) || known(info->outputs, name, left));
     if (mark == '*' && !at) continue;
@@ -194,7 +195,7 @@ static void check_types(const co_op_info *info) {
 }
 
 static bool is_product(const co_op_info *info) {
-  return info->flops && strchr(info->flops, '*');
+  return info->flops && strpbrk(info->flops, "*.");
 }
 
 static void test_facts(void **state) {
@@ -256,6 +257,22 @@ static void test_masks(void **state) {
   assert_int_equal(co_op_accumulable(&norm), 1u << CO_GRADIENT_NORM_sum);
   norm.has_out |= 1u << CO_GRADIENT_NORM_gate;
   assert_int_equal(co_op_accumulable(&norm), 0);
+  co_op_desc matmul = {.op = CO_OP_MATMUL, .has_in = 3, .attr = {.transposed_a = 1}};
+  matmul.in[0] = (co_tensor_desc){.dtype = CO_F32, .shape = {3, {CO_DIM_N, 4, 5}}};
+  matmul.in[1] = (co_tensor_desc){.dtype = CO_F32, .shape = {3, {CO_DIM_N, 4, 6}}};
+  assert_int_equal(co_op_infer(&matmul), CO_OK);
+  const co_shape five_six = {3, {CO_DIM_N, 5, 6}};
+  assert_true(co_shape_equal(&matmul.out[0].shape, &five_six));
+  matmul.in[0].shape.dim[0] = matmul.in[1].shape.dim[0] = matmul.out[0].shape.dim[0] = 7;
+  assert_int_equal(co_op_flops(&matmul), 2 * 7 * 4 * 5 * 6);
+  matmul.attr.transposed_a = 0; // 5 and 4
+  assert_int_equal(co_op_infer(&matmul), CO_ERR_CONFIG);
+  matmul.attr.transposed_b = 1; // 5 and 6
+  assert_int_equal(co_op_infer(&matmul), CO_ERR_CONFIG);
+  matmul.in[1].shape.dim[2] = 5;
+  assert_int_equal(co_op_infer(&matmul), CO_OK);
+  matmul.in[1].shape.dim[0] = 8; // rows
+  assert_int_equal(co_op_infer(&matmul), CO_ERR_CONFIG);
   co_op_desc reshape = {.op = CO_OP_RESHAPE, .has_out = 1};
   reshape.out[0].dtype = CO_F32;
   assert_int_equal(co_op_accumulable(&reshape), 1);

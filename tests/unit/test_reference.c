@@ -372,6 +372,39 @@ static void test_rms_norm(void **state) {
   near_to(dgamma[1], 0.5);
 }
 
+static void test_matmul(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_MATMUL, .has_out = 1};
+  operand(&desc, true, CO_MATMUL_a, CO_F64, co_shape_make(3, (int64_t)2, (int64_t)1, (int64_t)2));
+  operand(&desc, true, CO_MATMUL_b, CO_F64, co_shape_make(3, (int64_t)2, (int64_t)2, (int64_t)2));
+  double a[4] = {1, 2, 3, -1}, b[8] = {5, 6, 7, 8, 1, 0, 2, 4}, y[4];
+  run(&desc, (void *[8]){a, b}, (void *[8]){y});
+  const double plain[4] = {19, 22, 1, -4}, turned[4] = {17, 23, 3, 2};
+  for (int i = 0; i < 4; i++)
+    near_to(y[i], plain[i]);
+  desc.attr.transposed_b = 1;
+  run(&desc, (void *[8]){a, b}, (void *[8]){y});
+  for (int i = 0; i < 4; i++)
+    near_to(y[i], turned[i]);
+  // Of y = a b': da = dy b, db = dy' a.
+  double dy[4] = {1, -1, 2, 0}, da[4], db[8];
+  co_op_desc back = {.op = CO_OP_MATMUL_BACKWARD_A, .attr = desc.attr, .has_out = 1};
+  operand(&back, true, CO_MATMUL_BACKWARD_A_dy, CO_F64, desc.in[0].shape);
+  operand(&back, true, CO_MATMUL_BACKWARD_A_b, CO_F64, desc.in[1].shape);
+  operand(&back, false, CO_MATMUL_BACKWARD_A_da, CO_F64, desc.in[0].shape);
+  assert_int_equal(co_ref_run(&back, (void *[8]){dy, b}, (void *[8]){da}), CO_OK);
+  const double of_a[4] = {-2, -2, 2, 0}, of_b[8] = {1, 2, -1, -2, 6, -2, 0, 0};
+  for (int i = 0; i < 4; i++)
+    near_to(da[i], of_a[i]);
+  back = (co_op_desc){.op = CO_OP_MATMUL_BACKWARD_B, .attr = desc.attr, .has_out = 1};
+  operand(&back, true, CO_MATMUL_BACKWARD_B_a, CO_F64, desc.in[0].shape);
+  operand(&back, true, CO_MATMUL_BACKWARD_B_dy, CO_F64, desc.in[0].shape);
+  operand(&back, false, CO_MATMUL_BACKWARD_B_db, CO_F64, desc.in[1].shape);
+  assert_int_equal(co_ref_run(&back, (void *[8]){a, dy}, (void *[8]){db}), CO_OK);
+  for (int i = 0; i < 8; i++)
+    near_to(db[i], of_b[i]);
+}
+
 static void test_group_norm(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_LAYER_NORM, .attr = {.epsilon = 3, .groups = 2}, .has_out = 7};
@@ -470,14 +503,14 @@ static void test_augmentation(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_global_average_pool),
-      cmocka_unit_test(test_upsample),     cmocka_unit_test(test_convolution_variants),
-      cmocka_unit_test(test_windows),      cmocka_unit_test(test_augment),
-      cmocka_unit_test(test_batch_norm),   cmocka_unit_test(test_fold_batch_norm),
-      cmocka_unit_test(test_activations),  cmocka_unit_test(test_curves),
-      cmocka_unit_test(test_layer_norm),   cmocka_unit_test(test_group_norm),
-      cmocka_unit_test(test_rms_norm),     cmocka_unit_test(test_scale_channels),
-      cmocka_unit_test(test_augmentation),
+      cmocka_unit_test(test_max_pool),       cmocka_unit_test(test_global_average_pool),
+      cmocka_unit_test(test_upsample),       cmocka_unit_test(test_convolution_variants),
+      cmocka_unit_test(test_windows),        cmocka_unit_test(test_augment),
+      cmocka_unit_test(test_batch_norm),     cmocka_unit_test(test_fold_batch_norm),
+      cmocka_unit_test(test_activations),    cmocka_unit_test(test_curves),
+      cmocka_unit_test(test_layer_norm),     cmocka_unit_test(test_group_norm),
+      cmocka_unit_test(test_rms_norm),       cmocka_unit_test(test_matmul),
+      cmocka_unit_test(test_scale_channels), cmocka_unit_test(test_augmentation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

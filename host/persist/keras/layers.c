@@ -449,6 +449,44 @@ static co_status multiply(keras_network *net, keras_layer *layer, const keras_ca
   return CO_OK;
 }
 
+// Axes count the batch, as there.
+static co_status dot(keras_network *net, keras_layer *layer, const keras_call *call, int64_t *out) {
+  const co_node *axes = keras_option(layer, "axes", NULL);
+  const bool list = axes && axes->kind == CO_NODE_LIST;
+  bool normalize;
+  int64_t in[2], axis[2];
+  co_shape left = {0};
+  CO_RETURN_IF_FAILED(keras_bool(layer, "normalize", NULL, false, &normalize));
+  CO_RETURN_IF_FAILED(keras_rest(layer));
+  if (call->count != 2) return keras_refuse(layer, "it needs two inputs");
+  if (!axes || (list && axes->count != 2))
+    return keras_refuse(layer, "its axes are not one or two");
+  for (int i = 0; i < 2; i++) {
+    const co_shape *x = keras_shape(net, call->in[i]);
+    if (!co_node_int(list ? axes->items[i] : axes, &axis[i]))
+      return keras_refuse(layer, "its axes are no whole numbers");
+    if (axis[i] < 0) axis[i] += x->rank + 1;
+    if (x->rank > 2 || axis[i] < 1 || axis[i] > x->rank)
+      return keras_refuse(layer, "its inputs are no vectors or matrices with such axes");
+    if (normalize && axis[i] != x->rank)
+      return keras_refuse(layer, "there is no normalize but along the last axis");
+    for (int k = 0; k < x->rank; k++)
+      if (k + 1 != axis[i]) left.dim[left.rank++] = x->dim[k];
+    CO_RETURN_IF_FAILED(keras_as_is(net, layer, call->in[i], &in[i]));
+  }
+  if (keras_shape(net, in[0])->dim[axis[0] - 1] != keras_shape(net, in[1])->dim[axis[1] - 1])
+    return keras_refuse(layer, "its inputs differ in size along its axes");
+  if (!left.rank) left.dim[left.rank++] = 1;
+  CO_RETURN_IF_FAILED(keras_emit(
+      net, layer, "", "Dot",
+      co_arena_format(net->arena, "\"axes\": [%lld, %lld], \"normalize\": %s", (long long)axis[0],
+                      (long long)axis[1], normalize ? "true" : "false"),
+      in, 2, out));
+  keras_set_shape(net, *out, left);
+  net->values[*out].row = false;
+  return CO_OK;
+}
+
 // ---- wrappers ------------------------------------------------------------------------------------
 
 static keras_mapper *find_mapper(const char *class_);
@@ -518,6 +556,7 @@ static const keras_mapping mappings[] = {{"Activation", activation},
                                          {"Add", add},
                                          {"Subtract", subtract},
                                          {"Multiply", multiply},
+                                         {"Dot", dot},
                                          {"TimeDistributed", time_distributed},
                                          {NULL, NULL}};
 

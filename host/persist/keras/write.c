@@ -68,6 +68,7 @@ static const struct {
     // Of which Keras has the kernel in another shape.
     {"DepthwiseConv2D", "Conv2D",
      " kernel_size strides dilation_rate padding activation use_bias "},
+    {"Dot", "Dot", " axes normalize "},
     {"Dropout", "Dropout", " rate "},
     {"ELU", "ELU", " alpha "},
     {"Embedding", "Embedding", " input_dim output_dim "},

@@ -389,7 +389,12 @@ static void check_pointers(const matmul_call *call) {
                           (size_t)(p->mask_ld * p->d.columns / 8));
 }
 
+// Those that lie one behind the other are one piece of memory: pieces are few.
 static void claim_matrix(const gemm_matrix *matrix, int64_t stride, int64_t batch, bool writes) {
+  if (stride == (int64_t)gemm_bytes(matrix)) {
+    co_double_claim(matrix->data, gemm_bytes(matrix) * (size_t)batch, writes);
+    return;
+  }
   for (int64_t i = 0; i < batch; i++) {
     gemm_matrix one = gemm_moved(*matrix, i * stride);
     co_double_claim(one.data, gemm_bytes(&one), writes);
