@@ -166,9 +166,9 @@ typedef struct co_op_info {
   const char *is_alias;           // it always is
   const char *flops; // "w*y": a product of a matrix w and rows, y of the size of w's last dimension
                      // (or the result): 2 multiply-adds a weight and row; "q@k": 2 an element of
-      // q and event of k, of attr.causal up to its own; "a.b": the result is a product
-      // of each row's own matrices; "x": one an element of x.
-      // Sums of such; NULL = one an element of the outputs
+                     // q and event of k, of attr.causal up to its own; "a.b": a product of each
+                     // row's own matrices; "x": one an element of x.
+                     // Sums of such; NULL = one an element of the outputs
   const char *why; // it is an operation of its own and not part of a neighbour, for plans of GPUs;
                    // products are what others become part of: NULL
 } co_op_info;

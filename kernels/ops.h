@@ -187,6 +187,8 @@
   X(UNFOLD_EVENTS_BACKWARD, unfold_events_backward, (lengths, dy), (dx), "", "",                   \
     .types = "lengths:i32", .bf16 = "dy -> dx", .accumulate = "dx",                                \
     .why = "adds what the neighbours of each event got")                                           \
+  X(REVERSE_EVENTS, reverse_events, (x, (lengths)), (y), "REVERSE_EVENTS dy (lengths) -> dx", "",  \
+    .types = "lengths:i32", .bf16 = "x -> y", .accumulate = "y", .why = "turns each row around")   \
   X(COPY_EVENTS, copy_events, (x, score, codes, lengths), (y),                                     \
     "COPY_EVENTS_BACKWARD x score codes lengths y dy -> (dx) (dscore)", "",                        \
     .types = "codes:i32 lengths:i32", .flops = "y", .why = "goes through the events of each row")  \
@@ -481,6 +483,8 @@
 // UNFOLD_EVENTS  x (N, T, C), lengths i32 (N): y (N, T, K C), K = attr.kernel[0]: y[n, t, k C + c] =
 //                x[n, t + k attr.dilation[0] - attr.pad_begin[0], c] where t and that are both within
 //                [0, lengths[n]), else 0: a dense layer of it is a convolution over time.
+// REVERSE_EVENTS  x (N, T, C): y[n, t] = x[n, L - 1 - t] for t < L = lengths[n], T without lengths; else
+//                0. Its own backward.
 // COPY_EVENTS    x (N, K), score and codes i32 (N, T, 1), lengths i32 (N): y (N, K) = log(exp(x[n, k]) +
 //                attr.factor sum of exp(score[n, t]) over t < lengths[n] with codes[n, t] = k + 1), so
 //                that a softmax of y mixes that of x with a choice among the row's own events (copy

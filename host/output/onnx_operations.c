@@ -321,10 +321,8 @@ static void scale_channels(const call *c) {
 }
 
 static void rms_norm(const call *c) {
-  static const int64_t last = -1;
-  const co_onnx_attribute mean[] = {{"axes", 'l', .list = &last, .count = 1}, {NULL}};
   const char *x = in(c, CO_LAYER_NORM_x);
-  const char *square = co_onnx_node(c->x, "ReduceMean", mean, two(c, "Mul", x, x), NULL);
+  const char *square = unsqueeze(c, reduce_mean(c, two(c, "Mul", x, x), -1, 1), -1);
   square = two(c, "Add", square, co_onnx_number(c->x, c->op->desc.attr.epsilon));
   out(c, two(c, "Mul", two(c, "Div", x, one(c, "Sqrt", square)), in(c, CO_LAYER_NORM_gamma)));
 }

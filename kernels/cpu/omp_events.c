@@ -147,6 +147,28 @@ static co_status run_unfold_backward(co_cpu *cpu, co_prepared *prepared, void *c
   return CO_OK;
 }
 
+static co_status run_reverse(co_cpu *cpu, co_prepared *prepared, void *const *in, void *const *out,
+                             void *workspace) {
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t *dim = desc->in[CO_REVERSE_EVENTS_x].shape.dim, N = dim[0], T = dim[1], C = dim[2];
+  const bool cut = co_cpu_has_in(desc, CO_REVERSE_EVENTS_lengths);
+  const bool adds = co_cpu_accumulates(desc, CO_REVERSE_EVENTS_y);
+  const int32_t *lengths = in[CO_REVERSE_EVENTS_lengths];
+  (void)cpu;
+  (void)workspace;
+#pragma omp parallel for schedule(static) if (N * T * C > CO_CPU_SERIAL)
+  for (int64_t n = 0; n < N; n++) {
+    const int64_t length = cut ? co_clamp_length(lengths[n], T) : T;
+    const float *x = (const float *)in[CO_REVERSE_EVENTS_x] + n * T * C;
+    float *y = (float *)out[CO_REVERSE_EVENTS_y] + n * T * C;
+    if (!adds) memset(y, 0, (size_t)(T * C) * sizeof *y);
+    for (int64_t t = 0; t < length; t++)
+      for (int64_t c = 0; c < C; c++)
+        y[t * C + c] += x[(length - 1 - t) * C + c];
+  }
+  return CO_OK;
+}
+
 const co_cpu_impl co_cpu_events[] = {
     {.op = CO_OP_POOL_EVENTS,
      .name = "omp",
@@ -185,6 +207,13 @@ const co_cpu_impl co_cpu_events[] = {
      .plan = co_cpu_plan_simple,
      .run = run_unfold_backward,
      .f32_in = 0x2,
+     .f32_out = 0x1,
+     .accumulate = 0x1},
+    {.op = CO_OP_REVERSE_EVENTS,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_reverse,
+     .f32_in = 0x1,
      .f32_out = 0x1,
      .accumulate = 0x1},
     {.name = NULL},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The largest of a row's events, and their neighbours side by side. A thread owns a result.
+// The largest of a row's events, their neighbours side by side, their order turned around. A thread owns a result.
 #include "kernels/cuda/launch.h"
 
 #include "kernels/cuda/grid.cuh"
@@ -38,6 +38,18 @@ __global__ void max_events_backward(T *dx, const T *x, const T *dy, const int32_
     int64_t best = length ? largest(x + first, length, C) : -1;
     for (int64_t t = 0; t < T_; t++)
       put(&dx[first + t * C], t == best ? static_cast<float>(dy[i]) : 0.0f, accumulate);
+  }
+}
+
+// lengths NULL: all rows have T events.
+template <typename T>
+__global__ void reverse_events(T *y, const T *x, const int32_t *lengths, int64_t N, int64_t T_,
+                               int64_t C, bool accumulate) {
+  for (int64_t i = grid_index(); i < N * T_ * C; i += grid_size()) {
+    int64_t c = i % C, t = i / C % T_, n = i / C / T_;
+    int64_t length = lengths ? length_of(lengths, n, T_) : T_;
+    float value = t < length ? static_cast<float>(x[(n * T_ + length - 1 - t) * C + c]) : 0.0f;
+    put(&y[i], value, accumulate);
   }
 }
 
@@ -119,7 +131,23 @@ template <typename T> static cudaError_t launch_unfold_backward(const co_cuda_ca
   return cudaGetLastError();
 }
 
+template <typename T> static cudaError_t launch_reverse(const co_cuda_call *call) {
+  const int64_t *dim = call->desc->in[CO_REVERSE_EVENTS_x].shape.dim;
+  bool cut = co_cuda_has_in(call->desc, CO_REVERSE_EVENTS_lengths);
+  CO_LAUNCH(reverse_events<T>, blocks_for(dim[0] * dim[1] * dim[2]), block_threads, 0, call->stream,
+            static_cast<T *>(call->out[CO_REVERSE_EVENTS_y]),
+            static_cast<const T *>(call->in[CO_REVERSE_EVENTS_x]),
+            cut ? static_cast<const int32_t *>(call->in[CO_REVERSE_EVENTS_lengths]) : nullptr,
+            dim[0], dim[1], dim[2], co_cuda_accumulates(call->desc, CO_REVERSE_EVENTS_y));
+  return cudaGetLastError();
+}
+
 } // namespace co
+
+extern "C" cudaError_t co_cuda_reverse_events(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[CO_REVERSE_EVENTS_x]) ? co::launch_reverse<co::bf16>(call)
+                                                          : co::launch_reverse<float>(call);
+}
 
 extern "C" cudaError_t co_cuda_max_events(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[CO_MAX_EVENTS_x]) ? co::launch_max<co::bf16>(call)

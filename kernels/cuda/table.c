@@ -337,6 +337,8 @@ const co_cuda_impl co_cuda_kernels[] = {
            .bf16_out = 1, .large = true),
     KERNEL(UNFOLD_EVENTS_BACKWARD, co_cuda_unfold_events_backward, .f32_in = 2, .f32_out = 1,
            .bf16_in = 2, .bf16_out = 1, .large = true),
+    KERNEL(REVERSE_EVENTS, co_cuda_reverse_events, .f32_in = 1, .f32_out = 1, .bf16_in = 1,
+           .bf16_out = 1, .large = true),
     KERNEL(COPY_EVENTS, co_cuda_copy_events, .f32_in = 3, .f32_out = 1, .large = true),
     KERNEL(COPY_EVENTS_BACKWARD, co_cuda_copy_events_backward, .f32_in = 0x33, .f32_out = 3,
            .large = true),

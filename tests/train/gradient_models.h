@@ -203,7 +203,7 @@ static const char fixed_length[] =
     "input_features:\n"
     "  - name: image\n"
     "    encoder: {type: graph, layers: [Flatten, {Dense: 12}, {Reshape: {target_shape: [4, 3]}},\n"
-    "      {Bidirectional: {units: 2, layer: GRU, return_sequences: true}},\n"
+    "      {Bidirectional: {units: 2, layer: GRU, return_sequences: true}}, Reverse,\n"
     "      {LSTM: {units: 3, recurrent_activation: hard_sigmoid, go_backwards: true}}]}\n"
     "output_features: [{name: label}]\n";
 

@@ -38,6 +38,7 @@ static void build(rig *r, network kind) {
         layer(r, "Bidirectional", "both", "{layer: GRU, units: 3, return_sequences: true}", x, 2);
     x[0] = layer(r, "SimpleRNN", "back", "{units: 4, return_sequences: true, go_backwards: true}",
                  x, 2);
+    x[0] = layer(r, "Reverse", "reversed", "{}", x, 2);
   }
   co_value last;
   if (kind == ATTENTIVE) {
@@ -47,6 +48,7 @@ static void build(rig *r, network kind) {
     x[0] = layer(r, "MultiHeadAttention", "attention",
                  "{num_heads: 2, key_dim: 3, use_causal_mask: true, relative_positions: 3}", x, 2);
     x[0] = layer(r, "Dropout", "dropout", "{rate: 0.3}", x, 1);
+    x[0] = layer(r, "RMSNormalization", "rms", "{}", x, 1);
     x[0] = layer(r, "MultiHeadAttention", "all", "{num_heads: 1, key_dim: 2}", x, 2);
     pooled[0] = layer(r, "GlobalPooling1D", "last", "{pooling: last}", x, 2);
     const co_value code[3] = {pooled[0], x[0], x[1]};

@@ -172,6 +172,13 @@ static void test_infer(void **state) {
   repeated.attr.shape.rank = 0;
   assert_int_equal(co_op_infer(&repeated), CO_ERR_CONFIG);
 
+  co_op_desc reversed = {.op = CO_OP_REVERSE_EVENTS, .has_in = 3};
+  reversed.in[0] = f32(co_shape_make(3, CO_DIM_N, CO_DIM_T(0), (int64_t)5));
+  reversed.in[1] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
+  assert_int_equal(co_op_infer(&reversed), CO_OK);
+  assert_true(co_shape_equal(&reversed.out[0].shape, &reversed.in[0].shape));
+  reversed.in[1].dtype = CO_F32;
+  assert_int_equal(co_op_infer(&reversed), CO_ERR_CONFIG);
   co_op_desc unfolded = {.op = CO_OP_UNFOLD_EVENTS,
                          .has_in = 3,
                          .attr = {.kernel = {3}, .dilation = {1}, .pad_begin = {1}}};

@@ -48,6 +48,23 @@ static void test_gather_events(void **state) {
   assert_memory_equal(y, want, sizeof want);
 }
 
+static void test_reverse_events(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_REVERSE_EVENTS};
+  operand(&desc, true, CO_REVERSE_EVENTS_x, CO_F64,
+          co_shape_make(3, (int64_t)2, (int64_t)3, (int64_t)1));
+  double x[6] = {1, 2, 3, 4, 5, 6}, y[6];
+  int32_t lengths[2] = {2, 7}; // of more than T as T
+  run(&desc, (void *[16]){x}, (void *[16]){y});
+  const double whole[6] = {3, 2, 1, 6, 5, 4}, cut[6] = {2, 1, 0, 6, 5, 4};
+  for (int i = 0; i < 6; i++)
+    near_to(y[i], whole[i]);
+  operand(&desc, true, CO_REVERSE_EVENTS_lengths, CO_I32, vector(2));
+  run(&desc, (void *[16]){x, lengths}, (void *[16]){y});
+  for (int i = 0; i < 6; i++)
+    near_to(y[i], cut[i]);
+}
+
 // One unit whose gates i, f and o stand half open and whose cell takes tanh(x); rows of two events,
 // of one and of none. What lies beyond a row's length is not read.
 static void test_lstm(void **state) {
@@ -379,6 +396,7 @@ int main(void) {
       cmocka_unit_test(test_pool_events),
       cmocka_unit_test(test_max_events),
       cmocka_unit_test(test_unfold_events),
+      cmocka_unit_test(test_reverse_events),
       cmocka_unit_test(test_lookup),
       cmocka_unit_test(test_embedding),
       cmocka_unit_test(test_tables),

@@ -138,8 +138,6 @@ static co_status one_way(keras_network *net, keras_layer *layer, const keras_cal
   cell c = {0};
   int64_t in = call->in[0];
   CO_RETURN_IF_FAILED(read_cell(net, layer, &c));
-  if (c.backwards && c.sequences)
-    return keras_refuse(layer, "there is no go_backwards with return_sequences");
   CO_RETURN_IF_FAILED(keras_need_rank(net, layer, in, 2));
   CO_RETURN_IF_FAILED(keras_as_is(net, layer, in, &in));
   const co_shape x = *keras_shape(net, in);
@@ -147,6 +145,10 @@ static co_status one_way(keras_network *net, keras_layer *layer, const keras_cal
   if (!options) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(keras_emit(net, layer, "", layer->class_, options, &in, 1, out));
   CO_RETURN_IF_FAILED(take_way(net, layer, &c, x.dim[1], names));
+  set_result(net, *out, x.dim[0], &c, 1);
+  if (!c.backwards || !c.sequences) return CO_OK;
+  // Keras leaves states in the order in which they came.
+  CO_RETURN_IF_FAILED(keras_emit(net, layer, "_reversed", "Reverse", NULL, out, 1, out));
   set_result(net, *out, x.dim[0], &c, 1);
   return CO_OK;
 }

@@ -112,13 +112,29 @@ static bool is_zero(const co_node *given) {
   return co_node_int(given, &value) && value == 0;
 }
 
-// Words that mean something else there, or nothing.
-static bool is_unknown(const co_node *options, const char *key, const char *text) {
+// That it is read once, and turned around there.
+static bool is_reversed(const writer *w, co_value value) {
+  const co_graph *g = w->graph;
+  int64_t readers = 0;
+  bool reversed = false;
+  for (int64_t k = 0; k < g->op_count; k++)
+    for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
+      if (g->ops[k].in[i] == value) {
+        readers++;
+        reversed = g->ops[k].op == CO_OP_REVERSE_EVENTS;
+      }
+  return readers == 1 && reversed;
+}
+
+// Words that mean something else there, or nothing. Keras leaves states in the order in which they came: a
+// layer and the Reverse behind it, which alone reads it, are one there.
+static bool is_unknown(const writer *w, const co_layer_info *layer, const co_node *options,
+                       const char *key, const char *text) {
   bool sequences;
   const co_node *all = co_node_get(options, "return_sequences");
-  if (strcmp(key, "go_backwards") == 0 && strcmp(text, "true") == 0)
-    return all && co_node_bool(all, &sequences) &&
-           sequences; // Keras leaves them in their new order
+  if (strcmp(key, "go_backwards") == 0 && strcmp(text, "true") == 0 && all &&
+      co_node_bool(all, &sequences) && sequences)
+    return !is_reversed(w, layer->output);
   return strcmp(text, "symmetric") == 0 || strcmp(text, "hard_sigmoid") == 0;
 }
 
@@ -130,7 +146,7 @@ static co_status check_options(writer *w, const co_layer_info *layer, const char
     const char *text = value->kind == CO_NODE_SCALAR ? value->text : "";
     if (is_of_training(key) || value->kind == CO_NODE_NULL || strcmp(key, "depth_multiplier") == 0)
       continue;
-    if (!is_listed(listed, key) || is_unknown(options, key, text))
+    if (!is_listed(listed, key) || is_unknown(w, layer, options, key, text))
       CO_RETURN_IF_FAILED(
           give_up(w, co_arena_format(w->arena, "Keras has no %s: %s", key, text), layer->name));
   }
@@ -259,8 +275,20 @@ static bool is_open(const co_shape *shape) {
   return shape->rank < 2 || shape->dim[0] != CO_DIM_N;
 }
 
+// Part of the recurrent layer before it, where that goes backwards through events of a fixed number.
+static co_status add_reverse(writer *w, const co_layer_info *layer) {
+  int64_t from;
+  CO_RETURN_IF_FAILED(find_node(w, layer->inputs[0], &from));
+  const char *options = from >= 0 ? w->nodes[from].options : NULL;
+  if (!options || !strstr(options, "\"go_backwards\":true") || layer->input_count > 1)
+    return give_up(w, "Keras has no such layer", layer->class_->name);
+  w->nodes[from].value = layer->output;
+  return CO_OK;
+}
+
 static co_status add_layer(writer *w, const co_layer_info *layer) {
   const char *name = layer->class_->name, *listed = NULL;
+  if (strcmp(name, "Reverse") == 0) return add_reverse(w, layer);
   node made = {.layer = layer, .value = layer->output, .in_count = layer->input_count};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (strcmp(known[i].class_, name) == 0) {

@@ -4,6 +4,7 @@
 // Rows of all lengths: all events, none, and what lies between.
 static void adjust(ops_problem *p) {
   const bool unfolds = p->desc.op == CO_OP_UNFOLD_EVENTS_BACKWARD;
+  if ((p->desc.has_in >> ops_problem_input(p, "lengths") & 1) == 0) return;
   int32_t *length = p->in[ops_problem_input(p, "lengths")];
   const int64_t *dim = unfolds ? p->desc.out[0].shape.dim : p->desc.in[0].shape.dim;
   for (int64_t n = 0; n < dim[0]; n++)
@@ -51,4 +52,16 @@ OPS_FAMILY(unfold_events) = {
     .terms = kernel,
     .adjust = adjust,
     .cases = unfold_cases,
+};
+
+static const char *const reverse_cases[] = {
+    "x=1x1x1", "x=3x4x2", "x=5x7x3 lengths=5", OPS_SWEEP, "x=9x33x17 lengths=9", NULL,
+};
+
+OPS_FAMILY(reverse_events) = {
+    .op = CO_OP_REVERSE_EVENTS,
+    .exact = OPS_EXACT_ALWAYS,
+    .linear = true,
+    .adjust = adjust,
+    .cases = reverse_cases,
 };
