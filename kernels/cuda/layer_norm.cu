@@ -94,6 +94,12 @@ struct PutNormGradients {
   }
 };
 
+// Whether somebody needs the gradient of gamma or of beta.
+static bool sums_columns(const co_op_desc *desc) {
+  return co_cuda_has_out(desc, CO_LAYER_NORM_BACKWARD_dgamma) ||
+         co_cuda_has_out(desc, CO_LAYER_NORM_BACKWARD_dbeta);
+}
+
 template <typename T> static cudaError_t launch_layer_norm(const co_cuda_call *call) {
   Norm<T> a = {static_cast<const T *>(call->in[CO_LAYER_NORM_x]),
                static_cast<const float *>(call->in[CO_LAYER_NORM_gamma]),
@@ -134,7 +140,7 @@ template <typename T> static cudaError_t launch_layer_norm_backward(const co_cud
   else
     CO_LAUNCH((layer_norm_dx<block_threads, T>), grid, block_threads, 0, call->stream, a);
   cudaError_t error = cudaGetLastError();
-  if (error != cudaSuccess) return error;
+  if (error != cudaSuccess || !sums_columns(desc)) return error;
   return sum_columns<2>(
       c, call->workspace, call, AddNormGradients<T>{a.x, a.dy, a.mean, a.inverse, a.parts},
       PutNormGradients{static_cast<float *>(call->out[CO_LAYER_NORM_BACKWARD_dgamma]),
@@ -146,12 +152,11 @@ template <typename T> static cudaError_t launch_layer_norm_backward(const co_cud
 } // namespace co
 
 extern "C" size_t co_cuda_layer_norm_backward_scratch(const co_op_desc *desc) {
-  return co::column_scratch(co::columns_of(desc->in[0].shape), 2);
+  return co::sums_columns(desc) ? co::column_scratch(co::columns_of(desc->in[0].shape), 2) : 0;
 }
 
 extern "C" int co_cuda_layer_norm_backward_launches(const co_op_desc *desc) {
-  (void)desc;
-  return 2;
+  return co::sums_columns(desc) ? 2 : 1;
 }
 
 extern "C" cudaError_t co_cuda_layer_norm(const co_cuda_call *call) {
