@@ -75,6 +75,7 @@ static void render(co_json *json, const co_comparison *c, const char *key, rende
 
 static void print_output(co_text *text, const co_comparison *c, int64_t output) {
   co_evaluation_value mine;
+  if (!*co_comparison_name(c, 0, output)) return; // of texts' baselines all, or none
   co_text_printf(text, "  %-45s %-10s", c->model->outputs[output].name, "model");
   for (int64_t i = 0; i < c->count; i++)
     co_text_printf(text, "   %-18s", co_comparison_name(c, i, output));
