@@ -122,7 +122,7 @@ static co_status refuse_texts(const co_predictor *member) {
     co_status status = co_fail_at(CO_ERR_MODEL, member->path, 0, 0,
                                   "'%.200s' is a text: several models write no text together",
                                   member->model->outputs[i].name);
-    co_hint("name one of them; several without --ensemble write each its own");
+    co_hint("name one of them; without an ensemble several write each its own");
     return status;
   }
   return CO_OK;

@@ -221,6 +221,8 @@ table --target t --positive no t.csv
 hint 4 'takes it as a word' import -O x.h5 --target t --type w=number t.csv
 table --target t --type w=category t.csv
 table --target t --ignore w t.csv
+hint 4 'makes it one that is written' import -O x.h5 --target id t.csv
+table --target id --type id=text t.csv
 hint 4 'takes them as classes' import -O x.h5 --type id=id --target id t.csv
 table --target id --type id=category t.csv
 sed 's/,2,/,1e999,/' t.csv >large.csv
