@@ -38,10 +38,11 @@ static void add_tile(co_report *r, const co_evaluation_value *value) {
 
 // A few of many; the others stand in the table of all.
 static bool is_headline(const char *name) {
-  static const char *const names[] = {"roc_auc", "pr_auc", "log_loss", "lift@10",
-                                      "ece",     "f1",     "accuracy", "macro_f1",
-                                      "rmse",    "mae",    "r2",       "spearman",
-                                      "mse",     "profit", "pinball",  "mean_squared_error"};
+  static const char *const names[] = {"roc_auc", "pr_auc",      "log_loss",    "lift@10",
+                                      "ece",     "f1",          "accuracy",    "macro_f1",
+                                      "rmse",    "mae",         "r2",          "spearman",
+                                      "mse",     "profit",      "pinball",     "mean_squared_error",
+                                      "ndcg@10", "hit_rate@10", "exact_match", "token_error_rate"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(names[i], name) == 0) return true;
   return false;

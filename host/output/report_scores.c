@@ -381,6 +381,33 @@ static void add_number(co_report *r, const co_measured *m) {
   co_page_grid_end(&r->page);
 }
 
+// ---- texts -------------------------------------------------------------------------------------
+
+static void add_text(co_report *r, const co_text_scores *s) {
+  enum { BARS = 5 };
+  static const char *const names[BARS] = {"none", "one", "two or three", "up to seven", "more"};
+  static const double most[BARS] = {0, 1, 3, 7, INFINITY};
+  double weight[BARS] = {0}, total = 0;
+  co_number_text share[BARS];
+  co_bar bars[BARS];
+  for (int64_t i = 0; i < s->count; i++) {
+    int k = 0;
+    while (s->edits[i] > most[k])
+      k++;
+    weight[k] += s->weight[i], total += s->weight[i];
+  }
+  for (int k = 0; k < BARS; k++) {
+    share[k] = co_show_percent(weight[k] / total);
+    bars[k] = (co_bar){.name = names[k], .value = weight[k] / total, .text = share[k].text};
+  }
+  co_page_grid(&r->page, false);
+  co_page_card(&r->page, "Edits",
+               "Rows by how many tokens lie between what is written and what is true.", false);
+  co_chart_bars(&r->page, "Rows by edits", "Shares of the rows.", bars, BARS, 'a');
+  co_page_card_end(&r->page);
+  co_page_grid_end(&r->page);
+}
+
 // ---- all ---------------------------------------------------------------------------------------
 
 static void add_metrics(co_report *r, int64_t output) {
@@ -450,6 +477,7 @@ co_status co_report_scores(co_report *r, int64_t output) {
   if (status == CO_OK && m.finite && m.rows)
     status = m.type == CO_COLUMN_BINARY     ? add_binary(r, output, &m)
              : m.type == CO_COLUMN_CATEGORY ? add_classes(r, output, &m)
+             : m.type == CO_COLUMN_TEXT     ? (add_text(r, &m.texts), CO_OK)
                                             : (add_number(r, &m), CO_OK);
   co_measured_free(&m);
   add_metrics(r, output);

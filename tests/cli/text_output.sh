@@ -54,6 +54,13 @@ paste -d, t.csv all.csv | awk -F, 'NR > 1 && $3 != "" { n++; right += $3 == $5 }
 expect 0 predict -m run --dataset d.h5 --split test -O test.csv --columns key,prediction=text --quiet
 [ "$(head -1 test.csv)" = id,text ] || fail "columns: $(head -1 test.csv)"
 
+# A page tells how many are written right, and how far off others are.
+expect 0 report run -O page.html --quiet
+for known in '>exact_match<' '>token_error_rate<' '<title>Rows by edits</title>'; do
+  grep -qF "$known" page.html || fail "the page lacks $known"
+done
+! grep -qF 'Predicted and true' page.html || fail 'texts are drawn as numbers'
+
 # The other cell.
 expect 0 train -c c.yaml --dataset d.h5 --run-dir lstm --seed 4 --quiet \
   --set trainer.max_epochs=12 --set output_features.behind.decoder.cell_type=lstm
