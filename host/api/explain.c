@@ -157,8 +157,19 @@ static co_status check_options(const cohort_explain_options *o) {
   return CO_OK;
 }
 
+static co_status open_predictor(co_explaining *e, const co_new_classes *new_classes) {
+  const cohort_explain_options *o = e->options;
+  const co_predictor_options predictor = {
+      .model = o->model, .device = o->device, .threads = o->threads, .new_classes = new_classes};
+  CO_RETURN_IF_FAILED(co_predictor_open(&e->predictor, e->ctx, &predictor));
+  return choose_output(e);
+}
+
+// The model, and what it is to explain.
 static co_status open_rows(co_explaining *e) {
   const cohort_explain_options *o = e->options;
+  // A table of items may have some that the model is told when it is opened.
+  const bool members = o->source_count > 1;
   char *found;
   CO_RETURN_IF_FAILED(co_model_file_find(&found, e->ctx, o->model));
   const char *path = co_arena_strdup(e->arena, found); // the table's description keeps it
@@ -176,7 +187,10 @@ static co_status open_rows(co_explaining *e) {
   co_model_list list = {.paths = &path, .count = 1};
   if (o->split && o->dataset && co_table_is_raw(o->dataset, &o->source))
     return co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a raw table has none");
-  CO_RETURN_IF_FAILED(co_event_scoring_begin(&e->events, e->context, &rows, false, &list));
+  if (!members) CO_RETURN_IF_FAILED(open_predictor(e, NULL));
+  CO_RETURN_IF_FAILED(co_event_scoring_begin(&e->events, e->context, &rows, members, &list));
+  if (members)
+    CO_RETURN_IF_FAILED(open_predictor(e, list.new_classes ? list.new_classes[0] : NULL));
   CO_RETURN_IF_FAILED(co_image_scoring_begin(&e->images, e->context, &e->events.options));
   CO_RETURN_IF_FAILED(co_table_scoring_begin(&e->table, e->context, &e->images.options, &list));
   return e->table.arena ? CO_OK : co_require(e->table.options.dataset, "explain", "a dataset");
@@ -207,13 +221,9 @@ static void report(const co_explaining *e, cohort_result *result) {
 
 static co_status explain(co_explaining *e, cohort_result *result) {
   const cohort_explain_options *o = e->options;
-  const co_predictor_options predictor = {
-      .model = o->model, .device = o->device, .threads = o->threads};
   CO_RETURN_IF_FAILED(check_options(o));
   CO_RETURN_IF_FAILED(open_output(e));
   CO_RETURN_IF_FAILED(co_arena_create(&e->arena, e->ctx));
-  CO_RETURN_IF_FAILED(co_predictor_open(&e->predictor, e->ctx, &predictor));
-  CO_RETURN_IF_FAILED(choose_output(e));
   CO_RETURN_IF_FAILED(open_rows(e));
   e->left = o->rows        ? o->rows
             : o->key_count ? INT64_MAX

@@ -120,13 +120,32 @@ static co_status check_alike(const co_event_scoring *s, const co_event_reading *
   return status;
 }
 
+static bool has_input(const co_model_file *file, const char *type) {
+  const co_node *inputs = co_node_get(file->config, "input_features");
+  for (int64_t i = 0; inputs && i < inputs->count; i++) {
+    const co_node *node = co_node_get(inputs->items[i], "type");
+    if (node && node->kind == CO_NODE_SCALAR && strcmp(node->text, type) == 0) return true;
+  }
+  return false;
+}
+
+// Whether it knows items by what they look like or say, and no output chooses from them.
+static bool has_members(const co_event_reading *r) {
+  return ((r->recipe.items_picture && has_input(&r->file, "event_image")) ||
+          (r->recipe.items_text && has_input(&r->file, "event_text"))) &&
+         !co_schema_find(&r->file.schema, "next_item");
+}
+
+// Models share a reading of equal columns, where both or neither are told of new items.
 static co_status add_reading(co_event_scoring *s, const co_model_file *file, int64_t *at,
                              co_diagnostics *problems) {
   co_event_reading *r = &s->readings[s->count];
-  for (*at = 0; *at < s->count; ++*at)
-    if (co_table_same_columns(&s->readings[*at].file, file)) return CO_OK;
   r->file = *file;
   CO_RETURN_IF_FAILED(parse_recipe(&r->recipe, file, s->arena, problems));
+  for (*at = 0; *at < s->count; ++*at)
+    if (co_table_same_columns(&s->readings[*at].file, file) &&
+        has_members(&s->readings[*at]) == has_members(r))
+      return CO_OK;
   s->count++;
   return check_alike(s, r);
 }
@@ -159,22 +178,6 @@ static const char *source_of(const cohort_predict_options *o, const char *name) 
         o->sources[i][length + 1])
       return o->sources[i] + length + 1;
   return NULL;
-}
-
-static bool has_input(const co_model_file *file, const char *type) {
-  const co_node *inputs = co_node_get(file->config, "input_features");
-  for (int64_t i = 0; inputs && i < inputs->count; i++) {
-    const co_node *node = co_node_get(inputs->items[i], "type");
-    if (node && node->kind == CO_NODE_SCALAR && strcmp(node->text, type) == 0) return true;
-  }
-  return false;
-}
-
-// Whether it knows items by what they look like or say, and no output chooses from them.
-static bool has_members(const co_event_reading *r) {
-  return ((r->recipe.items_picture && has_input(&r->file, "event_image")) ||
-          (r->recipe.items_text && has_input(&r->file, "event_text"))) &&
-         !co_schema_find(&r->file.schema, "next_item");
 }
 
 // The table of items that a model reads; NULL = none.

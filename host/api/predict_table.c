@@ -234,7 +234,8 @@ bool co_table_same_columns(const co_model_file *a, const co_model_file *b) {
   for (int64_t i = 0; same && i < a->schema.column_count; i++) {
     const co_column *x = &a->schema.columns[i], *y = &b->schema.columns[i];
     same = strcmp(x->name, y->name) == 0 && x->type == y->type && x->role == y->role &&
-           x->category_count == y->category_count;
+           x->category_count == y->category_count && x->described == y->described &&
+           co_shape_equal(&x->picture, &y->picture);
     for (int64_t k = 0; same && k < x->category_count; k++)
       same = strcmp(x->categories[k], y->categories[k]) == 0;
   }

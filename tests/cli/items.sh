@@ -86,7 +86,25 @@ for what in "$of_rows]" "$of_rows, $looks]" "[$looks]"; do
   json new_items=0
   cmp -s known.csv new.csv && fail "a new item is known without its row: $what"
 done
-expect 0 explain -m rows --source events=twins.csv --source items=twin.csv --as-of 2024-02-01
+# What is explained is what is scored.
+told=(--source events=twins.csv --source items=twin.csv --as-of 2024-02-01)
+for what in '' '--events 9'; do
+  # shellcheck disable=SC2086 # words
+  expect 0 explain -m rows --source events=log.csv --as-of 2024-02-01 $what -O known.csv --force
+  # shellcheck disable=SC2086 # words
+  expect 0 explain -m rows "${told[@]}" $what -O new.csv --force
+  sed 's/item twin/item i0/' new.csv | cmp -s known.csv - || fail "a new item is not explained as its row says: $what"
+done
+# Beside models that ask less of items, or have other pictures, a model scores as alone.
+expect 0 import -O large.h5 "${log[@]}" "${joined[@]}" --image-size 16x16
+expect 0 train -c c.yaml --dataset large.h5 --run-dir large --seed 3 --set "input_features=$of_rows, $looks]"
+expect 0 train -c c.yaml --dataset d.h5 --run-dir blind --seed 3 --set "input_features=$of_rows]"
+for name in rows large blind; do
+  expect 0 predict -m $name "${told[@]}" -O $name.csv --columns key,score
+done
+expect 0 predict -m blind -m rows -m large "${told[@]}" -O all.csv --columns key,blind_back.score,rows_back.score,large_back.score
+for name in blind rows large; do cut -d, -f2 $name.csv | tail -n +2; done >alone
+for k in 2 3 4; do cut -d, -f$k all.csv | tail -n +2; done | cmp -s alone - || fail 'models beside others score otherwise'
 refused 2 'the model reads events=FILE, and may read items=FILE' -- predict -m m --source events=log.csv --source goods=items.csv --as-of 2024-02-01 -O x.csv
 # Models and schema files say it in the same way.
 # of_items TEXT RECIPE: refused.
