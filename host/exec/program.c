@@ -50,6 +50,19 @@ static bool has_sections(const co_program *program) {
   return program->options.section && co_program_is_on_device(program);
 }
 
+// Which inputs of the network it writes, as narrow as they are read: all others are staged as the graph
+// has them.
+static co_status list_made_inputs(co_program *program) {
+  const co_input_section *section = program->options.section;
+  if (!has_sections(program)) return CO_OK;
+  program->made_inputs =
+      co_alloc_zero(program->ctx, (size_t)program->graph->input_count + 1, sizeof(bool));
+  if (!program->made_inputs) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < section->graph->output_count; i++)
+    program->made_inputs[section->network_inputs[i]] = true;
+  return CO_OK;
+}
+
 // Whether gradients are what one operation of one plan makes of them.
 static bool never_adds(const co_program *program) {
   bool cut = false;
@@ -69,7 +82,7 @@ static co_status need_unit(co_program *program, co_phase *p, const co_shape_clas
                              .shape = *shape,
                              .real = program->options.real,
                              .bf16 = program->options.bf16,
-                             .narrow_inputs = has_sections(program),
+                             .narrow_inputs = program->made_inputs,
                              .add_gradients = add,
                              .narrow_gradients = p->unit_count == 1 && never_adds(program),
                              .groups = p->options.groups,
@@ -217,7 +230,7 @@ static co_status plan_evaluation(co_program *program) {
                                .shape = *shape,
                                .real = program->options.real,
                                .bf16 = program->options.bf16,
-                               .narrow_inputs = has_sections(program),
+                               .narrow_inputs = program->made_inputs,
                                .no_fusion = program->options.no_fusion};
     co_unit *item = &program->evaluations[program->evaluation_count++];
     CO_RETURN_IF_FAILED(plan_unit(program, program->graph, item, &options));
@@ -359,6 +372,7 @@ co_status co_program_create(co_program **out, const co_graph *graph, co_backend 
   program->options = *options;
   co_status status;
   CO_TRY(copy_phases(program));
+  CO_TRY(list_made_inputs(program));
   CO_TRY(co_store_create(&program->store, backend, options->real));
   CO_TRY(co_store_add_graph(program->store, graph));
   CO_TRY(co_store_reserve_rows(program->store, graph, options->classes, options->class_count));
@@ -400,6 +414,7 @@ void co_program_free(co_program *program) {
   for (int64_t i = 0; i < program->evaluation_count; i++)
     free_unit(&program->evaluations[i]);
   co_free(program->ctx, program->evaluations);
+  co_free(program->ctx, program->made_inputs);
   for (int64_t i = 0; i < program->section_count; i++)
     free_unit(&program->sections[i]);
   co_free(program->ctx, program->sections);

@@ -75,6 +75,7 @@ struct co_program {
   // Devices with memory of their own: the input section, and what steps bring along.
   co_unit *sections;
   int64_t section_count, section_capacity;
+  bool *made_inputs; // per input of the network: the section makes it; NULL = there is none
   size_t section_bytes;
   void *section_arena;
   const void **section_inputs, **network_inputs; // room to bind from, per input of the graph

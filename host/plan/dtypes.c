@@ -248,7 +248,7 @@ bool co_plan_reads_bf16(const co_graph *graph, co_value input) {
 static void narrow_graph_inputs(co_plan *plan) {
   const co_graph *graph = plan->graph;
   for (int64_t i = 0; plan->options.narrow_inputs && i < graph->input_count; i++)
-    if (co_plan_reads_bf16(graph, graph->inputs[i]))
+    if (plan->options.narrow_inputs[i] && co_plan_reads_bf16(graph, graph->inputs[i]))
       plan->values[graph->inputs[i]].info.desc.dtype = CO_BF16;
 }
 
@@ -292,6 +292,6 @@ co_status co_pass_dtypes(co_plan *plan, co_store *store) {
   // An update works on whole blocks of f32; its mirror is bf16 in the graph already.
   bool narrow = plan->options.bf16 && plan->options.mode != CO_MODE_UPDATE;
   co_status status = narrow ? make_bf16(plan, store) : CO_OK;
-  plan->options.narrow_outputs = NULL; // the caller's
+  plan->options.narrow_inputs = plan->options.narrow_outputs = NULL; // the caller's
   return status;
 }

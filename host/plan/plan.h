@@ -27,7 +27,8 @@ typedef struct co_plan_options {
   co_shape_class shape;       // N and the lengths of event tables
   co_dtype real;              // CO_F32 or CO_F64
   bool bf16;                  // with CO_F32: activations and their gradients in bf16 (dtypes.c)
-  bool narrow_inputs;         // bf16: inputs for which co_plan_reads_bf16 holds come in bf16
+  const bool *narrow_inputs;  // bf16: per input, whether it comes in bf16 where co_plan_reads_bf16
+                              // holds; NULL = none. Only read while the plan is made
   const bool *narrow_outputs; // bf16: per output, whether it is bf16, too; NULL = none. Only read
                               // while the plan is made
   bool add_gradients;         // a later micro-batch: parameter gradients are added to

@@ -82,6 +82,36 @@ static void test_equal_bytes_bf16(void **state) {
   assert_true(file_has("a/config.full.yaml", "precision: bf16"));
 }
 
+// Noise is staged in float, beside an image that the section writes in bf16.
+static const char noise_config[] =
+    "input_features:\n"
+    "  - {name: image, encoder: {type: stacked_cnn, filters: [3], output_size: 8}}\n"
+    "output_features:\n"
+    "  - {name: real, type: discriminator}\n"
+    "  - {name: generated, type: generator, noise_size: 8,\n"
+    "     decoder: {type: stacked_cnn_decoder, filters: [4], activation: sigmoid}}\n"
+    "trainer:\n"
+    "  max_steps: 6\n"
+    "  batch_size: 8\n"
+    "  learning_rate: 0.001\n"
+    "  log_every_n_steps: 1\n"
+    "  phases:\n"
+    "    - {losses: [real], groups: [image, real]}\n"
+    "    - {losses: [generated], groups: [generated]}\n";
+
+static void test_noise_bf16(void **state) {
+  (void)state;
+  make_images("d.h5", ROWS, 1);
+  write_text("c.yaml", noise_config);
+  training t = {.run_dir = "cpu", .config = "c.yaml", .dataset = "d.h5", .device = "cpu"};
+  assert_int_equal(train_apart(&t), 0);
+  t.run_dir = "cuda";
+  t.device = "cuda:0";
+  t.set[0] = "trainer.precision=bf16";
+  assert_int_equal(train_apart(&t), 0);
+  compare("\"loss\":", 2e-2);
+}
+
 // Real images, on the device in bf16 and on the CPU in float.
 static void test_fashion_bf16(void **state) {
   (void)state;
@@ -182,6 +212,7 @@ int main(int argc, char **argv) {
                                      TRAINING_TEST(test_tf32),
                                      TRAINING_TEST(test_bf16_needs_a_device),
                                      TRAINING_TEST(test_parity_bf16),
+                                     TRAINING_TEST(test_noise_bf16),
                                      TRAINING_TEST(test_equal_bytes),
                                      TRAINING_TEST(test_equal_bytes_bf16)};
   return cmocka_run_group_tests(tests, NULL, NULL);
