@@ -45,8 +45,8 @@ COHORT_API cohort_status cohort_schema(cohort_context *context, cohort_result **
 // This machine: processor, memory, libraries, devices.
 COHORT_API cohort_status cohort_doctor(cohort_context *context, cohort_result **out);
 // What configs may say, with options, by topic: "config", "features", "encoders", "layers",
-// "losses", "metrics", "predictors", "trainer", "optimizers"; "topics" lists them. Of one entry alone:
-// "layers.Dense". Else CO_ERR_USAGE.
+// "losses", "metrics", "predictors", "baselines", "trainer", "optimizers"; "topics" lists them. Of one entry
+// alone: "layers.Dense". Else CO_ERR_USAGE.
 COHORT_API cohort_status cohort_describe(cohort_context *context, const char *topic,
                                          cohort_result **out);
 

@@ -139,6 +139,18 @@ static void describe_predictors(listing *list) {
                      co_estimator_list()[i]->fields);
 }
 
+static void describe_baselines(listing *list) {
+  static const char *const lines[] = {
+      "auto, none, or a list of those below, scored beside a network.",
+      "Those of next items need a dataset imported with --next-item,",
+      "those of repurchase samples of an event log (--cutoff, --label),",
+      "those of texts an input of texts, all others inputs of columns."};
+  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+    describe_entry(list, "baselines", lines[i], NULL);
+  for (int i = 0; co_estimator_list()[i]; i++)
+    describe_entry(list, co_estimator_list()[i]->name, co_estimator_list()[i]->doc, NULL);
+}
+
 static bool is_of(const char *path, const char *section) {
   size_t length = strlen(section);
   return strncmp(path, section, length) == 0 && (!path[length] || path[length] == '.');
@@ -191,6 +203,7 @@ static const topic topics[] = {
     {"losses", "What training minimises.", describe_losses},
     {"metrics", "What evaluation measures.", describe_metrics},
     {"predictors", "What is trained: a network, or something else.", describe_predictors},
+    {"baselines", "What stands beside a network to be compared with.", describe_baselines},
     {"trainer", "How a model is trained.", describe_trainer},
     {"optimizers", "How gradients become updates.", describe_optimizers},
     {"hyperopt", "What a search for good values varies, and how.", describe_hyperopt},

@@ -21,7 +21,7 @@ static co_status add_class(co_baseline_settings *out, const co_node *item,
   if (!class_)
     return co_node_problem(problems, item,
                            "known: prior, logistic, linear, boosted_trees, and others that "
-                           "`cohort help predictors` lists",
+                           "`cohort help baselines` lists",
                            "baselines: unknown baseline '%s'", name);
   for (int64_t i = 0; i < out->count; i++)
     if (out->classes[i] == class_) return CO_OK; // logistic is linear

@@ -160,7 +160,7 @@ static const co_field section_fields[] = {
      "had of prior, logistic or linear, boosted_trees (these of at most 1000 classes); of "
      "texts bag_of_words; of repurchase "
      "bg_nbd, pareto_nbd; of next items popularity, personal_frequency, weighted_frequency, "
-     "repeat_logistic, markov, item_knn), none, or a list.",
+     "repeat_logistic, markov, item_knn), none, or a list: `cohort help baselines`.",
      NULL},
     {"blend", CO_FIELD_NODE, 0, "null", 0, 0, NULL,
      "A baseline that a network's predictions are mixed with, by a weight of each output that is "

@@ -81,6 +81,11 @@ grep -qF '"name":"bought/coefficients","shape":[6,1]' out || fail 'inspect lists
 grep -q '"plan=monthly":\[3\.[0-9]*\]' out || fail 'inspect tells what the coefficients are of'
 expect 0 help predictors
 grep -q svm out || fail 'help lists predictors'
+# Every class that there is has its line.
+expect 0 help baselines
+while read -r name; do
+  grep -q "^  $name  *[A-Z]" out || fail "help lists no baseline $name"
+done < <(sed -n 's/^CO_ESTIMATOR(co_estimator_\(.*\))$/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../../host/eval/estimators.def")
 
 # ---- what a feature learned of the target is given out of fold: shops that say nothing weigh nothing
 awk 'BEGIN {
