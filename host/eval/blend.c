@@ -450,7 +450,9 @@ co_predictor *co_blend_network(const co_predictor *predictor) {
   return predictor->class_ == &blend_class ? ((const blend *)predictor)->network : NULL;
 }
 
-co_predictor *co_blend_of_rows(co_predictor *predictor) {
+co_predictor *co_blend_of_rows(co_predictor *predictor, bool of_network) {
   co_predictor *network = co_blend_network(predictor);
-  return network && ((const blend *)predictor)->baseline->class_->purchases ? network : predictor;
+  if (!network) return predictor;
+  const co_estimator_class *baseline = ((const blend *)predictor)->baseline->class_;
+  return baseline->purchases || (baseline->score_history && of_network) ? network : predictor;
 }

@@ -22,9 +22,10 @@ co_status co_blend_read(co_baselines *baselines, co_estimator **baseline, float 
                         const co_model *network, const char *path, const char *name);
 // Takes the network, which is of a model file, over, and reads the baseline from there.
 co_status co_blend_open(co_predictor **out, co_predictor *network, const char *baseline);
-// What golden rows are scored by, which have of a log no more than a network reads: of a blend with a model of
-// buyers, who are seen in the whole of it, the network; else `predictor`.
-co_predictor *co_blend_of_rows(co_predictor *predictor);
+// What golden rows are scored by, which have of a log no more than a network reads, the columns and the last
+// events: of a blend with a model of buyers the network; of one with a model of next items, too, if
+// `of_network`; else `predictor`.
+co_predictor *co_blend_of_rows(co_predictor *predictor, bool of_network);
 // The network of a blend; NULL of another predictor.
 co_predictor *co_blend_network(const co_predictor *predictor);
 

@@ -238,12 +238,12 @@ static co_status receive(void *user, const int64_t *samples, int64_t rows,
 
 // Fills `to`, per output (count, width).
 static co_status score(co_predictor *predictor, co_dataset *dataset, const int64_t *samples,
-                       int64_t count, float *const *to) {
+                       int64_t count, bool of_network, float *const *to) {
   static const co_watch nobody = {.stop = NULL};
   receiving r = {.model = predictor->model, .to = to};
   const co_scoring_options options = {
       .watch = &nobody, .workers = 1, .stage = "golden rows", .sink = receive, .user = &r};
-  co_predictor *scored = co_blend_of_rows(predictor);
+  co_predictor *scored = co_blend_of_rows(predictor, of_network);
   return scored->class_->run(scored, dataset, samples, count, &options);
 }
 
@@ -266,7 +266,8 @@ static co_status keep_scores(making *m, co_predictor *predictor) {
   float **scores;
   bool finite = true;
   CO_RETURN_IF_FAILED(make_room(&scores, m->arena, m->model, m->count));
-  CO_RETURN_IF_FAILED(score(predictor, m->dataset, m->samples, m->count, scores));
+  CO_RETURN_IF_FAILED(
+      score(predictor, m->dataset, m->samples, m->count, m->out->of_network, scores));
   for (int64_t i = 0; i < m->model->output_count; i++) {
     const co_output_feature *output = &m->model->outputs[i];
     const co_fitted array = {.feature = output->name,
@@ -291,6 +292,7 @@ co_status co_golden_make(co_model_golden *out, co_arena *arena, co_predictor *pr
   int64_t width = 0;
   for (int64_t i = 0; i < m.model->output_count; i++)
     width += m.model->outputs[i].width;
+  out->of_network = co_blend_of_rows(predictor, true) != co_blend_of_rows(predictor, false);
   CO_RETURN_IF_FAILED(list_columns(&m.columns, arena, m.model));
   for (int64_t rows = count < MOST_ROWS ? count : MOST_ROWS; rows; rows /= 2) {
     m.count = rows;
@@ -494,7 +496,7 @@ static co_status replay(co_golden_result *out, co_arena *arena, co_predictor *pr
   CO_TRY(co_golden_write(&file, predictor->ctx, predictor->model, golden, beside));
   CO_TRY(co_dataset_open(&dataset, predictor->ctx, file.temporary));
   CO_TRY(make_room(&now, arena, predictor->model, out->rows));
-  CO_TRY(score(predictor, dataset, samples, out->rows, now));
+  CO_TRY(score(predictor, dataset, samples, out->rows, golden->of_network, now));
   CO_TRY(compare_all(out, predictor, golden, now));
 cleanup:
   co_dataset_close(dataset);

@@ -190,6 +190,8 @@ static co_status write_golden(co_h5 *file, const co_model_golden *golden, co_are
       co_model_arrays_write(file, CO_MODEL_GOLDEN_GROUP "/inputs", &golden->inputs, arena));
   CO_RETURN_IF_FAILED(
       co_model_arrays_write(file, CO_MODEL_GOLDEN_GROUP "/scores", &golden->scores, arena));
+  if (golden->of_network)
+    CO_RETURN_IF_FAILED(co_h5_set_int(file, CO_MODEL_GOLDEN_GROUP, "of_network", 1));
   return co_h5_set_double(file, CO_MODEL_GOLDEN_GROUP, "rounding", golden->rounding);
 }
 

@@ -55,6 +55,8 @@ typedef struct co_model_golden {
   co_model_arrays inputs;
   co_model_arrays scores; // OUTPUT: "scores" f32 (rows, width)
   double rounding;        // of those scores, as a share of the largest
+  // The network of a blend with a model of next items has these scores; in files that do not say so, the blend.
+  bool of_network;
 } co_model_golden;
 
 #define CO_MODEL_PROFILE_GROUP "/cohort/profile"

@@ -3,19 +3,21 @@
 #include "host/core/h5.h"
 #include "host/persist/model_file.h"
 
-static co_status read_rounding(double *out, co_context *ctx, const char *path, bool *there) {
+static co_status read_attributes(co_model_golden *out, co_context *ctx, const char *path,
+                                 bool *there) {
   co_h5 *file;
   CO_RETURN_IF_FAILED(co_h5_open(&file, ctx, path, CO_ERR_MODEL));
   *there = co_h5_exists(file, CO_MODEL_GOLDEN_GROUP);
+  out->of_network = *there && co_h5_has_attribute(file, CO_MODEL_GOLDEN_GROUP, "of_network");
   co_status status =
-      *there ? co_h5_get_double(file, CO_MODEL_GOLDEN_GROUP, "rounding", out) : CO_OK;
+      *there ? co_h5_get_double(file, CO_MODEL_GOLDEN_GROUP, "rounding", &out->rounding) : CO_OK;
   co_h5_abandon(file);
   return status;
 }
 
 co_status co_model_file_read_golden(co_model_golden *out, co_arena *arena, const char *path) {
   bool there;
-  CO_RETURN_IF_FAILED(read_rounding(&out->rounding, co_arena_context(arena), path, &there));
+  CO_RETURN_IF_FAILED(read_attributes(out, co_arena_context(arena), path, &there));
   if (!there) return CO_OK;
   CO_RETURN_IF_FAILED(
       co_model_file_read_arrays(&out->inputs, arena, path, CO_MODEL_GOLDEN_GROUP "/inputs"));
