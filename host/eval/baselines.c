@@ -286,14 +286,16 @@ static co_status read_some(co_baselines *b, co_dataset *dataset, const int64_t *
   return status;
 }
 
+// It stays behind the others until all are fitted: rows that were read have its columns.
 static void leave_out(co_baselines *b, int64_t i) {
+  co_estimator *e = b->items[i];
   co_log(b->ctx, CO_LOG_WARN, "baselines", "%s is left out: %s", b->items[i]->class_->name,
          co_error_last()->message);
   co_error_clear();
-  co_estimator_free(b->items[i]);
   b->count--;
   memmove(&b->items[i], &b->items[i + 1], (size_t)(b->count - i) * sizeof *b->items);
   memmove(&b->stored[i], &b->stored[i + 1], (size_t)(b->count - i) * sizeof *b->stored);
+  b->items[b->count] = e;
 }
 
 static bool is_passed_over(co_status status) {
@@ -335,8 +337,9 @@ co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset 
                            const co_baseline_request *request) {
   co_design training = {.rows = 0}, validation = {.rows = 0};
   co_history history = {.classes = 0};
+  const int64_t all = b->count;
   co_status status;
-  if (!b->count) return CO_OK;
+  if (!all) return CO_OK;
   CO_RETURN_IF_FAILED(copy_fitted(b->model, network));
   CO_TRY(
       read_some(b, dataset, request->training, request->training_count, true, request, &training));
@@ -358,6 +361,10 @@ co_status co_baselines_fit(co_baselines *b, const co_model *network, co_dataset 
 cleanup:
   co_design_free(&training, b->ctx);
   co_design_free(&validation, b->ctx);
+  for (int64_t i = b->count; i < all; i++) {
+    co_estimator_free(b->items[i]);
+    b->items[i] = NULL;
+  }
   return status;
 }
 

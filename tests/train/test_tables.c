@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tables that nothing can be learned of, or whose scores could not be told apart: said before any
 // work, with the place. And what looks odd, but is right.
+// Labels: asan
 #include "training.h"
 
 enum { ROWS = 24 };
