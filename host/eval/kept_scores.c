@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/eval/kept_scores.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "host/core/file.h"
@@ -109,16 +108,6 @@ static co_status read_array(kept *k, const char *path, co_dtype dtype, co_shape 
   return co_h5_read(k->file, path, dtype, &shape, out);
 }
 
-// What metrics take for granted.
-static bool is_sound(const co_scores *s) {
-  for (int64_t i = 0; i < s->count; i++) {
-    const double target = s->target[i];
-    const bool is_class = target >= 0 && target < (double)s->width && target == floor(target);
-    if (!(s->weight[i] > 0) || (s->type == CO_COLUMN_CATEGORY && !is_class)) return false;
-  }
-  return true;
-}
-
 static co_status read_output(kept *k, co_evaluation *e, int64_t output) {
   co_scores *s = &e->scores[output];
   co_h5_info info;
@@ -141,7 +130,7 @@ static co_status read_output(kept *k, co_evaluation *e, int64_t output) {
   if (!(path = path_of(k, output, "unit"))) return CO_ERR_MEMORY;
   if (s->kept != CO_KEPT_SCORES || co_h5_exists(k->file, path))
     CO_RETURN_IF_FAILED(read_array(k, path, CO_I64, rows, s->unit));
-  return is_sound(s) ? CO_OK : damaged(k);
+  return co_scores_are_sound(s) ? CO_OK : damaged(k);
 }
 
 static co_status read_quality(kept *k, co_evaluation *e, int64_t output) {

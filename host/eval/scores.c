@@ -139,6 +139,33 @@ void co_scores_copy(co_scores *s, const co_scores *from, int64_t i) {
   s->weight[s->count++] = from->weight[i];
 }
 
+// Of numbers that were stored as reals.
+static bool is_whole(double x, double least, double most) {
+  return x >= least && x <= most && x == floor(x);
+}
+
+static bool has_sound_places(const co_scores *s, const float *row) {
+  const double classes = (double)s->width;
+  if (!is_whole((double)row[RANK], 1, classes)) return false;
+  if (!is_whole((double)row[BEST], 0, classes - 1)) return false;
+  if (s->kept != CO_KEPT_LISTS) return true;
+  bool sound = is_whole((double)row[SEEN], 0, 1) && row[LISTED_SEEN] >= 0 && row[LISTED_SEEN] <= 1;
+  for (int k = 0; k < CO_LISTED; k++)
+    sound = sound && is_whole((double)row[LISTED + k], -1, classes - 1);
+  return sound;
+}
+
+bool co_scores_are_sound(const co_scores *s) {
+  const bool places = s->type == CO_COLUMN_CATEGORY && s->kept != CO_KEPT_SCORES;
+  for (int64_t i = 0; i < s->count; i++) {
+    if (!(s->weight[i] > 0)) return false;
+    if (s->type == CO_COLUMN_CATEGORY && !is_whole(s->target[i], 0, (double)s->width - 1))
+      return false;
+    if (places && !has_sound_places(s, s->score + i * co_scores_kept(s))) return false;
+  }
+  return true;
+}
+
 // ---- measuring ---------------------------------------------------------------------------------
 
 static void *take(co_measured *m, int64_t count, size_t size) {

@@ -48,6 +48,10 @@ void co_scores_copy(co_scores *scores, const co_scores *from, int64_t i);
 void co_scores_add(co_scores *scores, const int64_t *samples, const int64_t *units,
                    const float *score, const void *target, const float *weight, int64_t rows);
 
+// Whether they are what co_scores_add could have made: metrics take classes, places and lists for granted, so
+// those that a file has are asked first.
+bool co_scores_are_sound(const co_scores *scores);
+
 // What a binary output's scores are decided by.
 typedef struct co_decision_rule {
   double threshold;

@@ -444,6 +444,41 @@ static void test_repeats(void **state) {
   }
 }
 
+// What a file says is asked before it is an index.
+static void test_damaged_places(void **state) {
+  (void)state;
+  enum { CLASSES = 12, KEPT = 15 }; // probability, place, likeliest, seen, share seen, list
+  static const struct {
+    int at;
+    float value;
+    bool sound;
+  } cases[] = {{0, NAN, true},  {1, 0, false},    {1, 13, false},   {1, 1.5f, false},
+               {1, NAN, false}, {1, 12, true},    {1, 4e9f, false}, {2, -1, false},
+               {2, 12, false},  {2, 4e8f, false}, {2, .5f, false},  {2, 11, true},
+               {3, .5f, false}, {3, 2, false},    {3, 1, true},     {4, -1, false},
+               {4, NAN, false}, {4, 1.5f, false}, {5, -1, true},    {5, -2, false},
+               {14, 12, false}, {14, .5f, false}, {14, 11, true}};
+  for (int kept = CO_KEPT_PLACES; kept <= CO_KEPT_LISTS; kept++)
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+      float score[CLASSES] = {.1f, .3f, .6f};
+      const int32_t target = 1;
+      const float weight = 1;
+      co_scores scores;
+      assert_int_equal(co_scores_create(&scores, ctx, CO_COLUMN_CATEGORY, CLASSES, kept, 1), CO_OK);
+      co_scores_add(&scores, NULL, NULL, score, &target, &weight, 1);
+      assert_true(co_scores_are_sound(&scores));
+      if (cases[i].at < co_scores_kept(&scores)) {
+        assert_true(kept == CO_KEPT_PLACES || co_scores_kept(&scores) == KEPT);
+        scores.score[cases[i].at] = cases[i].value;
+        assert_int_equal(co_scores_are_sound(&scores), cases[i].sound);
+        scores.score[cases[i].at] = 1;
+      }
+      scores.target[0] = CLASSES;
+      assert_false(co_scores_are_sound(&scores));
+      co_scores_free(&scores);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scikit_learn),
@@ -457,6 +492,7 @@ int main(void) {
       cmocka_unit_test(test_no_interval),
       cmocka_unit_test(test_catalogue),
       cmocka_unit_test(test_repeats),
+      cmocka_unit_test(test_damaged_places),
   };
   if (co_context_create(&ctx, NULL) != CO_OK) return 1;
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
