@@ -211,7 +211,8 @@ static co_status begin_members(co_items *items, const co_import_events_options *
 co_status co_items_begin(co_items *items, co_context *ctx, co_arena *arena,
                          const co_import_events_options *o, const co_scan_options *scan) {
   const co_event_recipe *r = &o->recipe;
-  *items = (co_items){.ctx = ctx, .arena = arena, .key = r->items_key, .scan = *scan};
+  *items = (co_items){
+      .ctx = ctx, .arena = arena, .key = r->items_key, .scan = *scan, .of_scoring = true};
   items->scan.paths = &o->items_path;
   items->scan.shown = &o->items_shown;
   items->scan.path_count = 1;
@@ -253,13 +254,36 @@ typedef struct reading {
   int64_t *field; // of each column
 } reading;
 
-static co_status find_field(const reading *r, const char *name, int64_t *out) {
-  *out = -1;
-  if (!name) return CO_OK;
-  *out = co_rows_find(co_scan_file(r->scan), name);
-  if (*out >= 0) return CO_OK;
+static int64_t field_of(const reading *r, const char *name) {
+  return name ? co_rows_find(co_scan_file(r->scan), name) : -1;
+}
+
+static co_status lacks(const reading *r, const char *name) {
   return co_fail_at(CO_ERR_DATA, co_scan_shown(&r->items->scan, 0), 0, 0,
                     "there is no column '%.200s'", name);
+}
+
+static co_status find_field(const reading *r, const char *name, int64_t *out) {
+  *out = field_of(r, name);
+  return *out >= 0 ? CO_OK : lacks(r, name);
+}
+
+// A scoring needs what items look like and say of new ones alone.
+static co_status find_member(const reading *r, const char *name, int64_t *out) {
+  *out = field_of(r, name);
+  return !name || *out >= 0 || r->items->of_scoring ? CO_OK : lacks(r, name);
+}
+
+static co_status check_newcomers(const reading *r) {
+  const co_items *items = r->items;
+  const char *name = items->picture_name && r->picture < 0           ? items->picture_name
+                     : items->description_name && r->description < 0 ? items->description_name
+                                                                     : NULL;
+  if (!name || !items->newcomers) return CO_OK;
+  co_status status = lacks(r, name);
+  co_hint("the model knows new items, here %" PRId64 ", by this column; it may be empty",
+          items->newcomers);
+  return status;
 }
 
 static co_status take_number(const reading *r, const co_row_place *place, int64_t field,
@@ -354,8 +378,8 @@ static co_status read_rows(reading *r) {
   co_scan_block block;
   CO_RETURN_IF_FAILED(co_scan_open(&r->scan, items->ctx, &items->scan));
   CO_RETURN_IF_FAILED(find_field(r, items->key, &r->key));
-  CO_RETURN_IF_FAILED(find_field(r, items->picture_name, &r->picture));
-  CO_RETURN_IF_FAILED(find_field(r, items->description_name, &r->description));
+  CO_RETURN_IF_FAILED(find_member(r, items->picture_name, &r->picture));
+  CO_RETURN_IF_FAILED(find_member(r, items->description_name, &r->description));
   for (int64_t k = 0; k < items->column_count; k++)
     CO_RETURN_IF_FAILED(find_field(r, items->columns[k].name, &r->field[k]));
   for (;;) {
@@ -382,7 +406,10 @@ static co_status count_unlisted(const reading *r, const char *const *names, int6
         co_fail_at(CO_ERR_DATA, co_scan_shown(&items->scan, 0), 0, 0,
                    "none of the log's %" PRId64 " items is in column '%.200s', not '%.100s'", count,
                    items->key, first);
-    co_hint("--join FILE:ITEM=KEY, where the items have another name there");
+    if (items->of_scoring)
+      co_hint("that column is to have the items as the log has them");
+    else
+      co_hint("--join FILE:ITEM=KEY, where the items have another name there");
     return status;
   }
   co_log(items->ctx, CO_LOG_WARN, "import",
@@ -396,6 +423,7 @@ co_status co_items_read(co_items *items, const char *const *names, int64_t count
   co_status status = make_room(&r, names, count);
   if (status == CO_OK) status = read_rows(&r);
   if (status == CO_OK) status = count_unlisted(&r, names, count);
+  if (status == CO_OK) status = check_newcomers(&r);
   co_scan_close(r.scan);
   co_dictionary_free(&r.codes);
   co_free(items->ctx, r.row);
@@ -496,5 +524,6 @@ co_status co_items_new_classes(co_new_classes *out, int32_t **code, co_items *it
   uint8_t *pixels =
       co_arena_alloc(items->arena, (size_t)found, (size_t)co_image_recipe_bytes(&cells->recipe));
   out->pictures = pixels;
+  out->picture_bytes = co_image_recipe_bytes(&cells->recipe);
   return pixels ? co_image_cells_decode(cells, items->ctx, pictures, found, pixels) : CO_ERR_MEMORY;
 }

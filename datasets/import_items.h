@@ -34,7 +34,8 @@ typedef struct co_items {
   const char *picture_name, *description_name; // columns of the table; NULL = there is none
   const char **pictures, **descriptions; // by the item's code: a file's name, a text; "" = missing
   bool *listed;                          // by the item's code: whether the table has it
-  int64_t known;     // of scoring: items of the model, which come first; 0 = all
+  bool of_scoring;
+  int64_t known;     // … of it: items of the model, which come first; 0 = all
   int64_t newcomers; // others that the table has
   int64_t unlisted;  // items that the table lacks
 } co_items;

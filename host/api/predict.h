@@ -26,12 +26,13 @@ typedef struct co_scored_model {
   const char *name; // of its columns, where there are several
   char sha256[65], weights_sha256[65];
   co_predictor *predictor;
-  int64_t dataset;          // which of the datasets of a part
-  int64_t first_output;     // of it, among those of all
-  co_golden_result golden;  // of its golden rows, which are scored before all others
-  co_input_counts *counts;  // per input
-  co_profile profile;       // counts of rows in its bins:
-  int64_t **seen, **scored; // of inputs, of all rows; of scores that are written
+  const co_new_classes *new_classes; // that it was told of; NULL = none
+  int64_t dataset;                   // which of the datasets of a part
+  int64_t first_output;              // of it, among those of all
+  co_golden_result golden;           // of its golden rows, which are scored before all others
+  co_input_counts *counts;           // per input
+  co_profile profile;                // counts of rows in its bins:
+  int64_t **seen, **scored;          // of inputs, of all rows; of scores that are written
 } co_scored_model;
 
 // Rows that are scored, of one part of them.

@@ -134,8 +134,7 @@ co_status co_model_list_read(co_model_list *out, co_arena *arena, const cohort_p
 
 // ---- opening -----------------------------------------------------------------------------------
 
-static co_status open_model(co_scoring *s, co_scored_model *m, const char *path,
-                            const co_new_classes *new_classes) {
+static co_status open_model(co_scoring *s, co_scored_model *m, const char *path) {
   const cohort_predict_options *o = s->options;
   const co_predictor_options predictor = {.model = path,
                                           .device = o->device,
@@ -144,7 +143,7 @@ static co_status open_model(co_scoring *s, co_scored_model *m, const char *path,
                                           .autotune = o->autotune,
                                           .autotune_cache = o->autotune_cache,
                                           .batch_size = o->batch_size,
-                                          .new_classes = new_classes};
+                                          .new_classes = m->new_classes};
   const char *folder = co_temporary_root(o->source.temporary_folder);
   co_model_file file;
   CO_RETURN_IF_FAILED(co_predictor_open(&m->predictor, s->ctx, &predictor));
@@ -186,8 +185,8 @@ co_status co_scoring_open_models(co_scoring *s, const co_model_list *list) {
     m->name = list->names[m - s->models];
     m->first_output = outputs;
     const int64_t i = m - s->models;
-    CO_RETURN_IF_FAILED(open_model(
-        s, m, list->paths[i], list->new_classes ? list->new_classes[list->dataset_of[i]] : NULL));
+    m->new_classes = list->new_classes ? list->new_classes[list->dataset_of[i]] : NULL;
+    CO_RETURN_IF_FAILED(open_model(s, m, list->paths[i]));
     outputs += m->predictor->model->output_count;
   }
   return open_together(s, list);

@@ -278,6 +278,20 @@ static co_status look_into(co_scoring *s, co_table_scoring *table, co_score_piec
   return co_drift_count(s, s->samples, piece->count);
 }
 
+// What new items look like and say, which the datasets do not have; whether there is any.
+static bool hash_new_classes(const co_scoring *s, co_sha256 *hash) {
+  bool any = false;
+  for (int64_t i = 0; i < s->model_count; i++) {
+    const co_new_classes *c = s->models[i].new_classes;
+    if (!c || !c->column) continue;
+    any = true;
+    if (c->pictures) co_sha256_update(hash, c->pictures, (size_t)(c->count * c->picture_bytes));
+    for (int64_t k = 0; c->descriptions && k < c->count; k++)
+      co_sha256_update(hash, c->descriptions[k], strlen(c->descriptions[k]) + 1);
+  }
+  return any;
+}
+
 co_status co_scoring_look_through(co_scoring *s, co_table_scoring *table) {
   co_sha256 hash;
   co_sha256_init(&hash);
@@ -294,6 +308,7 @@ co_status co_scoring_look_through(co_scoring *s, co_table_scoring *table) {
     if (co_watch_stopped(&s->context->watch))
       return co_fail(CO_INTERRUPTED, "stopped; no output was written");
   }
-  if (s->piece_count > 1 || s->dataset_count > 1) co_sha256_final(&hash, s->job.source);
+  if (hash_new_classes(s, &hash) || s->piece_count > 1 || s->dataset_count > 1)
+    co_sha256_final(&hash, s->job.source);
   return co_table_scoring_settle(table);
 }

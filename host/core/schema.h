@@ -98,6 +98,7 @@ typedef struct co_new_classes {
   const char *column; // NULL = there are none
   int64_t count;
   const uint8_t *pictures;         // as co_column.picture has them; NULL = none
+  int64_t picture_bytes;           // of each
   const char *const *descriptions; // NULL = none
 } co_new_classes;
 

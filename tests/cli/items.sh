@@ -95,6 +95,25 @@ for what in '' '--events 9'; do
   expect 0 explain -m rows "${told[@]}" $what -O new.csv --force
   sed 's/item twin/item i0/' new.csv | cmp -s known.csv - || fail "a new item is not explained as its row says: $what"
 done
+# Rows of other pictures or texts are others.
+expect 0 predict -m rows "${told[@]}" -O again.csv
+expect 0 predict -m rows "${told[@]}" -O again.csv --resume
+grep -q 'nothing to do' out || fail 'equal new items are a new job'
+for what in 's/^\(twin.*\)cheap/\1dear/' '/^twin/s/vertical/horizontal/'; do
+  sed "$what" twin.csv >other.csv
+  refused 9 'not by this job' -- predict -m rows --source events=twins.csv --source items=other.csv --as-of 2024-02-01 -O again.csv --resume
+done
+# Of known items no pictures and texts are needed.
+cut -d, -f1-3 items.csv >bare.csv
+expect 0 predict -m rows --source events=log.csv --as-of 2024-02-01 -O known.csv --force
+expect 0 predict -m rows --source events=log.csv --source items=bare.csv --as-of 2024-02-01 -O new.csv --force
+cmp -s known.csv new.csv || fail 'known items need pictures and texts'
+cut -d, -f1-3 twin.csv >bare.csv
+refused 4 "there is no column 'photo'" -- predict -m rows --source events=twins.csv --source items=bare.csv --as-of 2024-02-01 -O x.csv
+grep -q 'new items, here 1, by this column' err || fail 'not said why the column is needed'
+sed 's/^i/j/' items.csv >wrong.csv
+refused 4 "is in column 'sku'" -- predict -m rows --source events=log.csv --source items=wrong.csv --as-of 2024-02-01 -O x.csv
+grep -q -- '--join' err && fail 'predict is told of an option of import'
 # Beside models that ask less of items, or have other pictures, a model scores as alone.
 expect 0 import -O large.h5 "${log[@]}" "${joined[@]}" --image-size 16x16
 expect 0 train -c c.yaml --dataset large.h5 --run-dir large --seed 3 --set "input_features=$of_rows, $looks]"
