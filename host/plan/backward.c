@@ -134,6 +134,20 @@ static int contribution_order(int i, int count) {
   return i < count - 2 ? count - 1 - i : i - (count > 2 ? count - 2 : 0);
 }
 
+// What comes to a parameter as it is goes into its gradient by a copy.
+static co_status pass_on(backward *b, const co_plan_op *op, co_value to, co_value part) {
+  if (!b->wanted[to] || b->plan->values[to].info.storage != CO_STORAGE_PARAM)
+    return contribute(b, to, part, op->layer);
+  co_plan_op copy = co_plan_op_make(CO_OP_RESHAPE, op->layer, NULL);
+  bool add;
+  copy.backward = true;
+  copy.desc.attr.shape = b->plan->values[to].info.desc.shape;
+  copy.in[CO_RESHAPE_x] = part;
+  CO_RETURN_IF_FAILED(parameter_gradient(b, to, &copy.out[CO_RESHAPE_y], &add));
+  if (add) copy.desc.accumulate = 1u << CO_RESHAPE_y;
+  return co_plan_add_op(b->plan, &copy, NULL);
+}
+
 static co_status apply_rule(backward *b, const co_plan_op *op, const co_rule *rule,
                             const co_value *dy) {
   bool any = false;
@@ -143,8 +157,8 @@ static co_status apply_rule(backward *b, const co_plan_op *op, const co_rule *ru
   }
   if (!any) return CO_OK;
   if (rule->op < 0)
-    return contribute(b, rule_target(op, rule->out[0].name, rule->out[0].length),
-                      rule_input(b, op, dy, rule->in[0].name, rule->in[0].length), op->layer);
+    return pass_on(b, op, rule_target(op, rule->out[0].name, rule->out[0].length),
+                   rule_input(b, op, dy, rule->in[0].name, rule->in[0].length));
   co_plan_op made = co_plan_op_make((co_op)rule->op, op->layer, NULL);
   made.backward = true;
   made.desc.attr = op->desc.attr;

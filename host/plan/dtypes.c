@@ -127,12 +127,17 @@ static bool stays_wide(const narrowing *n, co_value value) {
   return false;
 }
 
-// Whether the operation's data become bf16 here. A reshape is a view of what it reads.
+// A reshape is a view of what it reads, or a copy into a parameter's gradient.
+static bool is_wide_reshape(const narrowing *n, const co_plan_op *op) {
+  return op->desc.op == CO_OP_RESHAPE && dtype_of(n, op->in[0]) == CO_F32 &&
+         (is_read_wide(n, op->out[0]) ||
+          n->plan->values[op->out[0]].info.storage == CO_STORAGE_GRADIENT);
+}
+
+// Whether the operation's data become bf16 here.
 static bool narrows(const narrowing *n, const co_plan_op *op) {
   const co_op_info *info = co_op_get_info(op->desc.op);
-  if (op->desc.op == CO_OP_RESHAPE && dtype_of(n, op->in[0]) == CO_F32 &&
-      is_read_wide(n, op->out[0]))
-    return false;
+  if (is_wide_reshape(n, op)) return false;
   if (is_last_affine(n, op)) return false;
   if (info->follows) return dtype_of(n, op->in[0]) == CO_BF16;
   if (info->input) return !stays_wide(n, op->out[0]) && !is_read_by_input(n, op->out[0]);

@@ -164,6 +164,12 @@ static co_status place(layouts *l, co_plan_op op) {
   return deliver_outputs(l, &op, add, final);
 }
 
+// What goes into a parameter's gradient is copied there.
+static bool is_view(const co_plan *plan, const co_plan_op *op) {
+  return op->desc.op == CO_OP_RESHAPE &&
+         plan->values[op->out[CO_RESHAPE_y]].info.storage != CO_STORAGE_GRADIENT;
+}
+
 // RESHAPE of a canonical tensor moves no byte: its result is a view.
 static co_status place_reshape(layouts *l, const co_plan_op *op) {
   co_value from = op->in[CO_RESHAPE_x];
@@ -181,7 +187,7 @@ co_status co_pass_layouts(co_plan *plan, co_store *store) {
   plan->op_count = plan->op_capacity = 0;
   co_status status = CO_OK;
   for (int64_t i = 0; i < l.old_count && status == CO_OK; i++)
-    status = l.old[i].desc.op == CO_OP_RESHAPE ? place_reshape(&l, &l.old[i]) : place(&l, l.old[i]);
+    status = is_view(plan, &l.old[i]) ? place_reshape(&l, &l.old[i]) : place(&l, l.old[i]);
   co_free(plan->ctx, l.old);
   co_free(plan->ctx, l.copies);
   return status;

@@ -309,6 +309,18 @@ static const char sampled[] =
     "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 6, activation: tanh}}]}}\n"
     "output_features: [{name: label, loss: {type: sampled_softmax, num_sampled: 7}}]\n";
 
+// Texts of up to three tokens, each told the one before.
+static const char written[] =
+    "input_features:\n"
+    "  - {name: x, encoder: {type: graph, layers: [{Dense: {units: 4, activation: tanh}}]}}\n"
+    "output_features:\n"
+    "  - {name: words, decoder: {units: 3, embedding_size: 2, max_size: 3, max_length: 3}}\n";
+static const char written_by_lstm[] =
+    "input_features: [{name: x}]\n"
+    "output_features:\n"
+    "  - {name: words, decoder: {cell_type: lstm, units: 2, embedding_size: 3, max_size: 2,\n"
+    "                            max_length: 3}}\n";
+
 // From a configuration, or made by hand.
 typedef struct model {
   const char *name, *yaml;
@@ -376,6 +388,8 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"towers", towers, NULL},
                                {"binary", binary, NULL},
                                {"sampled", sampled, NULL},
+                               {"written", written, NULL},
+                               {"written_by_lstm", written_by_lstm, NULL},
                                {"tied_rows", NULL, tied_rows},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };

@@ -50,7 +50,8 @@ static const co_column columns[] = {
      .type = CO_COLUMN_VECTOR,
      .role = CO_ROLE_TARGET,
      .dtype = CO_F32,
-     .shape = SHAPE(3)}};
+     .shape = SHAPE(3)},
+    {.name = "words", .type = CO_COLUMN_TEXT, .role = CO_ROLE_TARGET, .dtype = CO_U8}};
 
 const co_schema test_schema = {.column_count = sizeof columns / sizeof *columns,
                                .columns = columns};
@@ -256,11 +257,20 @@ void batch_slice(rig *r, batch *out, const batch *from, int64_t first, int64_t r
   }
 }
 
+// A row's weight, which a loss may read in parts.
+static const char *weight_name(const rig *r, const co_loss_info *loss) {
+  const char *read = r->graph->values[loss->row_weight].name;
+  if (is_weight(read)) return read;
+  char *whole = co_arena_format(r->arena, "%s.weight", loss->name);
+  assert_non_null(whole);
+  return whole;
+}
+
 co_step step_for(rig *r, const batch *b, uint32_t step, double rate) {
   co_step out = {.seed = 7, .step = step, .learning_rate = rate};
   for (int64_t i = 0; i < r->graph->loss_count; i++) {
     const co_loss_info *loss = &r->graph->losses[i];
-    const char *name = r->graph->values[loss->row_weight].name;
+    const char *name = weight_name(r, loss);
     double sum = 0;
     for (int64_t row = 0; row < b->rows; row++)
       sum += batch_get(r, b, name, row);

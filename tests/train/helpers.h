@@ -70,7 +70,8 @@ typedef struct batch {
 } batch;
 
 // Columns that the models of the tests choose from: "image" (6, 6, 2), "wide_image" (16, 16, 16),
-// "x" (5), "z" (3); targets "label" (4 classes), "score" (a number), "vector" (3).
+// "x" (5), "z" (3); targets "label" (4 classes), "score" (a number), "vector" (3), "words"
+// (texts).
 extern const co_schema test_schema;
 
 // Context and backend only; then a graph may be built by hand and handed to rig_program.

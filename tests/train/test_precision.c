@@ -249,6 +249,30 @@ static void test_mirror_follows(void **state) {
     }
 }
 
+// A bias that something is added to before it is read gets its gradient in float, over micro-batches, too.
+static void test_added_bias(void **state) {
+  (void)state;
+  static const char writing[] =
+      "input_features: [{name: x}]\n"
+      "output_features: [{name: words, decoder: {units: 4, max_size: 3, max_length: 3}}]\n";
+  for (int b = 0; b < 2; b++) {
+    setup s = {.backend = backends[b], .real = CO_F32, .rows = 4, .batch = {8}};
+    rig r[2];
+    for (int i = 0; i < 2; i++, s.bf16 = true) {
+      batch data;
+      rig_make(&r[i], &s, writing);
+      batch_make(&r[i], &data, 8, 5);
+      (void)train(&r[i], 0, &data, 1, 0);
+      batch_free(&r[i], &data);
+    }
+    const int64_t entry = entry_find(&r[0], "words/logits/bias");
+    assert_true(entry_difference(&r[1], &r[0], entry, CO_BLOCK_GRADIENT) < 0.02);
+    assert_true(entry_largest(&r[0], entry, CO_BLOCK_GRADIENT) > 1e-3);
+    for (int i = 0; i < 2; i++)
+      rig_free(&r[i]);
+  }
+}
+
 // Gradients are those of float within what 8 bits allow.
 static void test_gradients_are_close(void **state) {
   (void)state;
@@ -405,6 +429,7 @@ int main(void) {
       cmocka_unit_test(test_tables),
       cmocka_unit_test(test_input_section),
       cmocka_unit_test(test_mirror_follows),
+      cmocka_unit_test(test_added_bias),
       cmocka_unit_test(test_gradients_are_close),
       TRAINING_TEST(test_resume_is_exact),
       TRAINING_TEST(test_precision_is_part_of_a_run),
