@@ -19,6 +19,7 @@ typedef struct co_fitted {
   co_shape shape;
   void *bytes;      // owned by the model
   bool optional;    // models written before it was known lack it: it keeps the value it begins with
+  bool given;       // files do not have it, or are not asked: it is what it was declared with
   int64_t new_rows; // the last of them, which files do not have: of classes that came later
 } co_fitted;
 

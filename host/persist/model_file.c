@@ -162,6 +162,7 @@ static char *fitted_path(co_arena *arena, const co_fitted *fitted) {
 static co_status write_fitted(co_h5 *file, co_fitted *const *fitted, int64_t count,
                               co_arena *arena) {
   for (int64_t i = 0; i < count; i++) {
+    if (fitted[i]->given) continue;
     char *path = fitted_path(arena, fitted[i]);
     if (!path) return CO_ERR_MEMORY;
     CO_RETURN_IF_FAILED(
@@ -467,6 +468,7 @@ co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *pa
 static co_status read_fitted(co_h5 *file, co_arena *arena, const co_fitted *fitted) {
   char *path = fitted_path(arena, fitted);
   if (!path) return CO_ERR_MEMORY;
+  if (fitted->given) return CO_OK;
   if (fitted->optional && !co_h5_exists(file, path)) return CO_OK;
   co_shape stored = fitted->shape;
   if (fitted->new_rows) stored.dim[0] -= fitted->new_rows;

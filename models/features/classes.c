@@ -7,10 +7,8 @@ int64_t co_classes_rows(const co_input_feature *feature) {
 
 co_status co_classes_declare(co_model *model, co_input_feature *feature) {
   const int64_t count = co_classes_rows(feature);
-  const co_fitted array = {.name = "classes",
-                           .dtype = CO_I32,
-                           .shape = co_shape_make(1, count),
-                           .new_rows = feature->column->new_classes};
+  const co_fitted array = {
+      .name = "classes", .dtype = CO_I32, .shape = co_shape_make(1, count), .given = true};
   CO_RETURN_IF_FAILED(co_feature_declare(model, feature, &array, 1));
   int32_t *rows = co_feature_fitted(feature, "classes")->bytes;
   for (int64_t i = 0; i < count; i++)

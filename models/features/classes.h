@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Codes of events as rows of an array that has one for each class, behind row 0, which is nobody's.
+// Codes of events as rows of an array that has one for each class, behind row 0, which is nobody's. Rows are read
+// without a further look, so which is whose is not left to files.
 #ifndef COHORT_MODELS_FEATURES_CLASSES_H
 #define COHORT_MODELS_FEATURES_CLASSES_H
 

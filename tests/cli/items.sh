@@ -63,6 +63,7 @@ expect 0 plan -c c.yaml --dataset d.h5
 grep -q '^photo  *gather .* u8 ' out || fail 'pictures of no event become floats'
 grep -q 'photo/conv2d .*N\*T0, 8, 8, 4' out || fail 'pictures are no rows of the encoder'
 expect 0 train -c c.yaml --dataset d.h5 --run-dir m --seed 3
+grep -qa classes m/model.h5 && fail 'which row is of which class can be damaged in a file'
 expect 0 verify resume -c c.yaml --dataset d.h5 --kills 1
 # The model has what it needs of the items; a table that is given counts.
 expect 0 predict -m m --dataset d.h5 -O d.csv
