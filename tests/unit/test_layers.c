@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "host/graph/loss/loss.h"
+#include "host/persist/keras/write.h"
 #include "models/layers.h"
 
 #define OK(expression)                                                                             \
@@ -422,6 +424,36 @@ static co_status build_two(co_graph *graph, const void *options, const co_value 
   return co_emit(graph, CO_OP_RELU, NULL, 1, in, out);
 }
 
+// Of Keras' layers the first Reverse behind one that goes backwards is its own; no other is.
+static void a_second_reverse_is_none_of_keras(void **state) {
+  fixture *f = *state;
+  for (int times = 1; times <= 3; times++) {
+    co_text layers;
+    co_keras_config config;
+    co_graph_free(f->graph);
+    OK(co_graph_create(&f->graph, f->ctx));
+    if (!f->arena) OK(co_arena_create(&f->arena, f->ctx));
+    const co_named_value x =
+        add_input(f, "x", CO_F32, co_shape_make(3, CO_DIM_N, (int64_t)4, (int64_t)2));
+    co_text_init(&layers, f->ctx);
+    co_text_printf(&layers, "[{GRU: {units: 2, return_sequences: true, go_backwards: true}}");
+    for (int i = 0; i < times; i++)
+      co_text_printf(&layers, ", Reverse");
+    co_text_printf(&layers, ", Flatten]");
+    build(f, layers.data, &x, 1);
+    co_text_free(&layers);
+    const co_value out = f->graph->layers[f->graph->layer_count - 1].output;
+    const co_value target = add_input(f, "y", CO_F32, co_shape_make(2, CO_DIM_N, (int64_t)8)).value;
+    const co_value weight = add_input(f, "w", CO_F32, co_shape_make(1, CO_DIM_N)).value;
+    OK(co_loss_emit(f->graph, co_loss_find("mean_squared_error"), NULL, "y", 1, out, target,
+                    weight));
+    OK(co_graph_add_output(f->graph, "y", out));
+    OK(co_keras_describe(&config, f->graph->arena, f->graph));
+    if (times == 1) assert_null(config.why_not);
+    if (times > 1) assert_string_equal(config.why_not, "Reverse: Keras has no such layer");
+  }
+}
+
 // A class whose list has not, or not in this order, what its layers declare is a bug, found at once.
 static void lists_of_weights_are_checked(void **state) {
   fixture *f = *state;
@@ -460,6 +492,7 @@ int main(void) {
                                      TEST(a_tied_network),
                                      TEST(a_network_over_sequences),
                                      TEST(fields_of_a_factorization_machine),
+                                     TEST(a_second_reverse_is_none_of_keras),
                                      TEST(lists_of_weights_are_checked)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,7 +280,8 @@ static co_status add_reverse(writer *w, const co_layer_info *layer) {
   int64_t from;
   CO_RETURN_IF_FAILED(find_node(w, layer->inputs[0], &from));
   const char *options = from >= 0 ? w->nodes[from].options : NULL;
-  if (!options || !strstr(options, "\"go_backwards\":true") || layer->input_count > 1)
+  if (!options || !strstr(options, "\"go_backwards\":true") || layer->input_count > 1 ||
+      w->nodes[from].layer->output != layer->inputs[0]) // its own is behind it already
     return give_up(w, "Keras has no such layer", layer->class_->name);
   w->nodes[from].value = layer->output;
   return CO_OK;
