@@ -6,6 +6,7 @@
 #include "host/core/file.h"
 #include "host/core/h5.h"
 #include "host/eval/estimator.h"
+#include "host/eval/golden.h"
 #include "host/eval/opening.h"
 #include "host/feed/design.h"
 #include "host/feed/fit_features.h"
@@ -359,6 +360,35 @@ static co_status render_counts(co_h5 *file, co_arena *arena, const co_node *conf
   return CO_OK;
 }
 
+// Which training rows it holds, and what of them somebody wrote.
+static co_status render_golden(co_context *ctx, const char *path, co_arena *arena,
+                               cohort_result *result) {
+  co_model_golden golden = {.rounding = 0};
+  co_json *json = &result->json;
+  int64_t texts = 0;
+  co_status status = co_model_file_read_golden(&golden, arena, path);
+  const int64_t rows = status == CO_OK ? co_golden_rows(&golden) : 0;
+  co_json_key(json, "golden");
+  co_json_open(json, '{');
+  co_json_key(json, "rows");
+  co_json_int(json, rows);
+  co_json_key(json, "texts");
+  co_json_open(json, '[');
+  if (rows)
+    co_text_printf(&result->text, "golden   %lld training rows as they are", (long long)rows);
+  for (int64_t i = 0; rows && i < golden.inputs.count; i++) {
+    if (strcmp(golden.inputs.items[i].name, "texts") != 0) continue;
+    co_json_string(json, golden.inputs.items[i].feature);
+    co_text_printf(&result->text, "%s%s",
+                   texts++ ? ", " : ", with what was written: ", golden.inputs.items[i].feature);
+  }
+  if (rows) co_text_printf(&result->text, "\n");
+  co_json_close(json);
+  co_json_close(json);
+  co_golden_free(&golden, ctx);
+  return status;
+}
+
 static co_status inspect_model(co_context *ctx, const char *path, cohort_result *result) {
   co_arena *arena;
   co_h5 *file = NULL;
@@ -381,6 +411,7 @@ static co_status inspect_model(co_context *ctx, const char *path, cohort_result 
   if (co_h5_exists(file, CO_MODEL_PREDICTOR_GROUP)) CO_TRY(render_coefficients(ctx, path, result));
   render_baselines(result, &model);
   CO_TRY(report_baselines(ctx, &model, result));
+  CO_TRY(render_golden(ctx, path, arena, result));
   co_json_key(&result->json, "weights_sha256");
   co_json_string(&result->json, model.weights_sha256);
   co_json_key(&result->json, "dataset_fingerprint");

@@ -8,7 +8,7 @@
 #include "datasets/writer.h"
 #include "host/eval/blend.h"
 
-enum { MOST_ROWS = 16, MOST_BYTES = 1 << 20 };
+enum { MOST_BYTES = 1 << 20 };
 
 static const double most_rounding_of_texts = 1e-3;
 static const char rows_table[] = "rows"; // of the dataset that is replayed
@@ -82,7 +82,7 @@ typedef struct making {
   const co_model *model;
   co_dataset *dataset;
   column_list columns;
-  int64_t samples[MOST_ROWS];
+  int64_t samples[CO_GOLDEN_ROWS];
   int64_t count;
 } making;
 
@@ -283,7 +283,7 @@ static co_status keep_scores(making *m, co_predictor *predictor) {
 }
 
 co_status co_golden_make(co_model_golden *out, co_arena *arena, co_predictor *predictor,
-                         co_dataset *dataset, const int64_t *samples, int64_t count) {
+                         co_dataset *dataset, const int64_t *samples, int64_t count, int64_t most) {
   making m = {.out = out,
               .arena = arena,
               .ctx = predictor->ctx,
@@ -294,7 +294,7 @@ co_status co_golden_make(co_model_golden *out, co_arena *arena, co_predictor *pr
     width += m.model->outputs[i].width;
   out->of_network = co_blend_of_rows(predictor, true) != co_blend_of_rows(predictor, false);
   CO_RETURN_IF_FAILED(list_columns(&m.columns, arena, m.model));
-  for (int64_t rows = count < MOST_ROWS ? count : MOST_ROWS; rows; rows /= 2) {
+  for (int64_t rows = count < most ? count : most; rows; rows /= 2) {
     m.count = rows;
     for (int64_t i = 0; i < rows; i++)
       m.samples[i] = samples[i * count / rows];
@@ -388,7 +388,7 @@ static co_status write_events(const writing *w, const column_list *columns) {
 }
 
 static co_status write_samples(const writing *w) {
-  uint8_t split[MOST_ROWS];
+  uint8_t split[CO_GOLDEN_ROWS];
   memset(split, CO_SPLIT_TEST, sizeof split);
   CO_RETURN_IF_FAILED(co_dataset_writer_samples(w->writer, rows_table, w->rows, NULL, NULL, split));
   for (int64_t t = 0; t < w->model->event_table_count; t++) {
@@ -403,7 +403,7 @@ static co_status write_samples(const writing *w) {
 
 // A table of samples that have nothing but events has no column of its own.
 static co_status write_number(const writing *w) {
-  static const double zeros[MOST_ROWS] = {0};
+  static const double zeros[CO_GOLDEN_ROWS] = {0};
   const co_column number = {
       .name = "row", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT, .dtype = CO_F64};
   CO_RETURN_IF_FAILED(co_dataset_writer_column(w->writer, rows_table, &number, w->rows));
@@ -431,7 +431,7 @@ co_status co_golden_write(co_atomic_file *out, co_context *ctx, const co_model *
                           const co_model_golden *golden, const char *beside) {
   writing w = {.ctx = ctx, .model = model, .golden = golden, .rows = co_golden_rows(golden)};
   co_status status;
-  if (w.rows < 1 || w.rows > MOST_ROWS) return damaged("scores");
+  if (w.rows < 1 || w.rows > CO_GOLDEN_ROWS) return damaged("scores");
   CO_TRY(co_arena_create(&w.arena, ctx));
   CO_TRY(co_dataset_writer_create(&w.writer, ctx, beside));
   CO_TRY(write_all(&w));
@@ -484,14 +484,14 @@ static co_status compare_all(co_golden_result *out, co_predictor *predictor,
 
 static co_status replay(co_golden_result *out, co_arena *arena, co_predictor *predictor,
                         const co_model_golden *golden, const char *folder) {
-  int64_t samples[MOST_ROWS];
+  int64_t samples[CO_GOLDEN_ROWS];
   co_atomic_file file = {0};
   co_dataset *dataset = NULL;
   float **now = NULL;
   co_status status;
   char *beside = co_arena_format(arena, "%s/cohort.golden", folder);
   if (!beside) return CO_ERR_MEMORY;
-  for (int64_t i = 0; i < MOST_ROWS; i++)
+  for (int64_t i = 0; i < CO_GOLDEN_ROWS; i++)
     samples[i] = i;
   CO_TRY(co_golden_write(&file, predictor->ctx, predictor->model, golden, beside));
   CO_TRY(co_dataset_open(&dataset, predictor->ctx, file.temporary));

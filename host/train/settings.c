@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host/eval/golden.h"
 #include "host/graph/metric/metric.h"
 
 // Nested sections are read by their own tables below.
@@ -65,6 +66,11 @@ static const co_field trainer_fields[] = {
      "tf32: f32, products may round to TF32 where the device can; 32: f32 strictly; bf16: data in "
      "bf16, weights and sums in f32.",
      NULL},
+    {"golden_rows", CO_FIELD_INT, IN(golden_rows), "16", 0, CO_GOLDEN_ROWS, NULL,
+     "Training rows that the model keeps as they are, texts as they were written; before others "
+     "are "
+     "scored these have to score as they did in training. 0: none, and nothing is checked.",
+     NULL},
     {"deterministic", CO_FIELD_BOOL, IN(deterministic), "true", 0, 0, NULL,
      "Equal inputs give equal bytes.", NULL},
     {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL,
@@ -97,11 +103,13 @@ static const co_field trainer_fields[] = {
 
 // What of it something else than a network has as well.
 static const char *const shared_keys[] = {"eval_batch_size", "seed",          "random_seed",
-                                          "threads",         "deterministic", "validation_metric"};
+                                          "threads",         "deterministic", "validation_metric",
+                                          "golden_rows"};
 static const co_field shared_fields[] = {
     {"eval_batch_size", CO_FIELD_INT, IN(eval_batch_size), "256", 1, 1 << 24, NULL, "", NULL},
     {"seed", CO_FIELD_INT, IN(seed), "42", 0, 9e18, NULL, "", NULL},
     {"threads", CO_FIELD_INT, IN(threads), "0", 0, 4096, NULL, "", NULL},
+    {"golden_rows", CO_FIELD_INT, IN(golden_rows), "16", 0, CO_GOLDEN_ROWS, NULL, "", NULL},
     {"deterministic", CO_FIELD_BOOL, IN(deterministic), "true", 0, 0, NULL, "", NULL},
     {"validation_metric", CO_FIELD_STRING, IN(validation_metric), "null", 0, 0, NULL, "", NULL},
     {.key = NULL}};

@@ -19,7 +19,7 @@ typedef struct co_trainer_settings {
   double learning_rate, clip_norm, clip_value, ema_decay;
   double early_stop_min_delta;
   int64_t overfit_batches, seed, threads, steps_per_checkpoint, keep_last, early_stop,
-      log_every_n_steps, tensorboard_details;
+      log_every_n_steps, tensorboard_details, golden_rows;
   co_precision precision;
   bool deterministic;
   bool refit;                    // once its length is chosen, train on validation rows as well

@@ -553,8 +553,9 @@ co_status co_session_write_model(co_session *t) {
   CO_RETURN_IF_FAILED(choose_shipped(t));
   CO_RETURN_IF_FAILED(decide(t));
   co_model_golden golden = {.rounding = co_golden_rounding(t->backend, t->settings.precision)};
-  co_status status = co_golden_make(&golden, t->arena, t->shipped, t->dataset,
-                                    t->samples[CO_SPLIT_TRAIN], t->sample_count[CO_SPLIT_TRAIN]);
+  co_status status =
+      co_golden_make(&golden, t->arena, t->shipped, t->dataset, t->samples[CO_SPLIT_TRAIN],
+                     t->sample_count[CO_SPLIT_TRAIN], t->settings.golden_rows);
   // Scores of rows that were learned from tell less of others; without any others they have to do.
   co_split scored = t->sample_count[CO_SPLIT_VALIDATION] ? CO_SPLIT_VALIDATION : CO_SPLIT_TRAIN;
   co_model_profile profile = {.inputs = {0}};

@@ -23,9 +23,9 @@ static void write_people(const char *path, int rows) {
   assert_int_equal(fclose(out), 0);
 }
 
-static int train_table(const char *run) {
+static int train_table_with(const char *run, const char *more) {
   static const char *const target[] = {"bought"};
-  static const char *const set[] = {"trainer.max_epochs=1", "baselines=none"};
+  const char *const set[] = {"trainer.max_epochs=1", "baselines=none", more};
   cohort_context *context;
   cohort_result *result;
   write_text("schema.yaml",
@@ -34,7 +34,7 @@ static int train_table(const char *run) {
              "  since: {type: date, role: input}, note: {type: text, role: input},\n"
              "  bought: {type: binary, role: target, positive: yes}}}}\n");
   assert_int_equal(cohort_context_create(&context, NULL), 0);
-  const cohort_train_options options = {.config = {.assignments = set, .assignment_count = 2},
+  const cohort_train_options options = {.config = {.assignments = set, .assignment_count = 3},
                                         .dataset = "people.csv",
                                         .targets = target,
                                         .target_count = 1,
@@ -46,6 +46,10 @@ static int train_table(const char *run) {
   cohort_result_free(result);
   cohort_context_free(context);
   return status;
+}
+
+static int train_table(const char *run) {
+  return train_table_with(run, "trainer.golden_rows=16");
 }
 
 static co_context *context;
@@ -150,6 +154,29 @@ static void test_bytes(void **state) {
   close_model(p);
 }
 
+static bool holds(const char *path, const char *word) {
+  size_t size = 0;
+  char *bytes = read_whole(path, &size);
+  assert_non_null(bytes);
+  const bool found = memmem(bytes, size, word, strlen(word)) != NULL;
+  free(bytes);
+  return found;
+}
+
+// Who wants no words of customers in a model leaves the rows out.
+static void test_none(void **state) {
+  (void)state;
+  write_people("people.csv", 60);
+  assert_int_equal(train_table("run"), 0);
+  assert_int_equal(train_table_with("none", "trainer.golden_rows=0"), 0);
+  assert_int_equal(train_table_with("few", "trainer.golden_rows=3"), 0);
+  replayed("none", 0);
+  replayed("few", 3);
+  assert_true(holds("run/model.h5", "likes \"shoes\" of "));
+  assert_false(holds("none/model.h5", "likes"));
+  assert_int_equal(train_table_with("many", "trainer.golden_rows=17"), CO_ERR_CONFIG);
+}
+
 // Fewer than 16 training rows; images; several classes. A checkpoint has no golden rows.
 static void test_images(void **state) {
   (void)state;
@@ -177,6 +204,7 @@ static void test_rounding(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_table), TRAINING_TEST(test_bytes),
-                                     TRAINING_TEST(test_images), TRAINING_TEST(test_rounding)};
+                                     TRAINING_TEST(test_none), TRAINING_TEST(test_images),
+                                     TRAINING_TEST(test_rounding)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
