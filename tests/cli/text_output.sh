@@ -67,6 +67,17 @@ expect 0 train -c c.yaml --dataset d.h5 --run-dir lstm --seed 4 --quiet \
 expect 0 evaluate -m lstm --dataset d.h5 --quiet --require 'behind.exact_match>=0.5'
 expect 0 verify resume -c c.yaml --dataset d.h5 --set trainer.max_epochs=2 --kills 1 --quiet
 
+# The preset, of other sizes; a run that keeps no rows of texts.
+expect 0 train -c "$(dirname "${BASH_SOURCE[0]}")/../../models/presets/text-writer.yaml" --dataset d.h5 --run-dir preset \
+  --seed 4 --quiet --set trainer.max_epochs=8 --set trainer.golden_rows=0 --set trainer.learning_rate=0.01 \
+  --set defaults.text_sequence.encoder.units=32 --set defaults.text_sequence.decoder.units=32 \
+  --set defaults.text_sequence.decoder.max_length=5
+expect 0 evaluate -m preset --dataset d.h5 --quiet --require 'behind.exact_match>=0.5'
+expect 0 inspect preset
+! grep -q '^golden' out || fail 'rows are kept'
+expect 0 inspect run
+grep -qF 'golden   16 training rows as they are, with what was written: word' out || fail 'inspect tells of no texts that are kept'
+
 # Ways that a text does not go.
 refused 5 'cannot be exported to C' -- export c -m run -O x.c
 refused 5 'cannot be exported to ONNX' -- export onnx -m run -O x.onnx
