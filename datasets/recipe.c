@@ -238,13 +238,11 @@ char *co_recipe_table_name(co_arena *arena, const char *path) {
   bool server = strstr(path, "://") || strcmp(path, "-") == 0;
   const char *file = server ? "table" : co_rows_file(path);
   const char *name = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
-  size_t length = strlen(name);
-  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-    size_t ending = strlen(endings[i]);
-    if (length > ending && memcmp(name + length - ending, endings[i], ending) == 0)
-      length -= ending;
+  char *made = co_arena_strdup(arena, name);
+  for (size_t i = 0; made && i < sizeof endings / sizeof *endings; i++) {
+    const size_t length = strlen(made), ending = strlen(endings[i]);
+    if (length > ending && co_text_ends_in(made, endings[i])) made[length - ending] = '\0';
   }
-  char *made = co_arena_strndup(arena, name, length);
   if (!made || co_dataset_name_ok(made)) return made;
   return co_arena_strdup(arena, "table");
 }

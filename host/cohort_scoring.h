@@ -109,7 +109,8 @@ typedef struct cohort_predict_options {
   // In place of a dataset: raw tables "NAME=SOURCE", by the names that the model was trained with; of
   // joined ones that it carries they need not be given. Of models of event logs it is events=LOG: of
   // the events before `as_of` ("2011-09-01") each entity is scored that has some, in ascending order,
-  // or those of `population`, a table with their column, in its order.
+  // or those of `population`, a table with their column, in its order. Beside it, ITEMS=FILE is a newer table
+  // of its items, called as in training: those that training never saw are then what their rows say.
   const char *const *sources;
   int64_t source_count;
   const char *as_of, *population;

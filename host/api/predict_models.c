@@ -45,8 +45,9 @@ static const char *default_name(co_arena *arena, const char *path) {
   size_t begin = length;
   while (begin && path[begin - 1] != '/')
     begin--;
-  if (length - begin > 3 && strncmp(path + length - 3, ".h5", 3) == 0) length -= 3;
-  return co_arena_strndup(arena, path + begin, length - begin);
+  char *name = co_arena_strndup(arena, path + begin, length - begin);
+  if (name && length - begin > 3 && co_text_ends_in(name, ".h5")) name[length - begin - 3] = '\0';
+  return name;
 }
 
 // The runs of an experiment: how many were added.

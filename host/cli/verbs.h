@@ -351,7 +351,8 @@ typedef struct cli_help_options {
    .offset = offsetof(struct_, sources),                                                           \
    .value = "NAME=SOURCE",                                                                         \
    .doc = "in place of --dataset: of a model of several tables each, repeatable; of one of "       \
-          "events events=LOG"},                                                                    \
+          "events events=LOG, and ITEMS=FILE, a newer table of its items, called as in training: " \
+          "those that are new are then known by their rows"},                                      \
   {                                                                                                \
     .name = "as-of", .kind = CLI_TEXT, .offset = offsetof(struct_, as_of), .value = "T",           \
     .doc = "of a log: events before T count"                                                       \
