@@ -14,11 +14,12 @@ enum { DEFAULT_MEMORY = 256 << 20 };
 
 // A value of an event, and where it comes from.
 typedef struct value_source {
-  int64_t field;          // of columns
-  co_expression *formula; // of expressions
-  co_dictionary words;    // of categories
-  int64_t known;          // of the words, the first so many are given
-  bool fixed;             // … and no others are taken
+  int64_t field;               // of columns
+  co_expression *formula;      // of expressions
+  co_dictionary words;         // of categories
+  int64_t known;               // of the words, the first so many are given
+  bool fixed;                  // … and no others are taken, but …
+  const co_dictionary *others; // … these; NULL = none
 } value_source;
 
 typedef struct co_event_reader {
@@ -75,7 +76,8 @@ static co_status open_value(event_reader *r, const co_event_value *v, value_sour
   CO_RETURN_IF_FAILED(need_column(r, v->source, &out->field));
   if (v->kind == CO_EVENT_NUMBER) return CO_OK;
   CO_RETURN_IF_FAILED(co_dictionary_create(&out->words, r->ctx));
-  out->fixed = v->categories != NULL && !v->open;
+  out->fixed = v->categories != NULL;
+  out->others = v->others;
   out->known = v->category_count;
   for (int64_t i = 0; i < v->category_count; i++)
     CO_RETURN_IF_FAILED(
@@ -126,8 +128,9 @@ static co_status take_word(co_dictionary *words, bool fixed, const co_cell *cell
 }
 
 static co_status read_category(value_source *s, const co_cell *cell, int64_t *unseen, double *out) {
+  const bool other = s->others && co_dictionary_find(s->others, cell->text, cell->length);
   int64_t place;
-  CO_RETURN_IF_FAILED(take_word(&s->words, s->fixed, cell, &place));
+  CO_RETURN_IF_FAILED(take_word(&s->words, s->fixed && !other, cell, &place));
   *unseen += place < 0 || (s->known && place >= s->known);
   *out = (double)place;
   return CO_OK;
@@ -298,7 +301,7 @@ static co_status sort_categories(event_reader *r) {
     if (v->kind != CO_EVENT_CATEGORY) continue;
     r->log->category_count[i] = s->words.count;
     r->log->categories[i] = v->categories;
-    if (v->open)
+    if (v->others)
       CO_RETURN_IF_FAILED(sort_others(r, s, &r->log->categories[i]));
     else if (!s->fixed)
       CO_RETURN_IF_FAILED(co_dictionary_sort(&s->words, &r->log->categories[i]));
@@ -312,7 +315,8 @@ static int64_t rank_event(void *user, void *record) {
   co_event *e = record;
   e->entity = r->rank[e->entity];
   for (int64_t i = 0; i < r->o.value_count; i++)
-    if (r->o.values[i].kind == CO_EVENT_CATEGORY && !r->values[i].fixed && e->value[i] >= 0)
+    if (r->o.values[i].kind == CO_EVENT_CATEGORY && e->value[i] >= 0 &&
+        (!r->values[i].fixed || r->values[i].others))
       e->value[i] = r->values[i].words.words[(int64_t)e->value[i]].code;
   return e->entity;
 }

@@ -30,7 +30,9 @@ typedef struct co_event_value {
   // Of categories: the only texts there are; others are -1, counted as unseen. NULL = what occurs.
   const char *const *categories;
   int64_t category_count;
-  bool open; // … or, counted as unseen too, have the codes that follow, in the order of their bytes
+  // … or, counted as unseen too, have the codes that follow, in the order of their bytes, if they are among
+  // these. NULL = they have none.
+  const co_dictionary *others;
 } co_event_value;
 
 typedef struct co_event_log_options {

@@ -204,14 +204,13 @@ static co_status choose_values(co_events_import *m) {
     if (m->values[i].kind != CO_EVENT_CATEGORY || !column || i == m->basket) continue;
     m->values[i].categories = column->categories;
     m->values[i].category_count = column->category_count;
-    m->values[i].open = i == m->item && o->newcomers;
   }
   return CO_OK;
 }
 
 static co_status read_items(co_events_import *m) {
   if (!m->items.ctx) return CO_OK;
-  m->items.known = m->values[m->item].open ? m->known_items : 0;
+  m->items.known = m->values[m->item].others ? m->known_items : 0;
   CO_RETURN_IF_FAILED(
       co_items_read(&m->items, m->log.categories[m->item], m->log.category_count[m->item]));
   m->result->unlisted = m->items.unlisted;
@@ -226,7 +225,10 @@ static co_status begin_items(co_events_import *m) {
   const co_import_events_options *o = m->options;
   if (o->joined) return co_items_survey(&m->items, m->ctx, m->arena, o, &m->scan, &m->recipe);
   if (!o->items_path) return CO_OK;
-  return co_items_begin(&m->items, m->ctx, m->arena, o, &m->scan);
+  CO_RETURN_IF_FAILED(co_items_begin(&m->items, m->ctx, m->arena, o, &m->scan));
+  if (!o->newcomers || !m->values[m->item].categories) return CO_OK;
+  m->values[m->item].others = &m->items.keys;
+  return co_items_read_keys(&m->items);
 }
 
 static co_status read_log(co_events_import *m) {
@@ -253,7 +255,7 @@ static co_status read_log(co_events_import *m) {
   r->entities = m->log.entities;
   if (m->item >= 0) {
     r->items = m->log.category_count[m->item];
-    m->known_items = m->values[m->item].open ? m->values[m->item].category_count : r->items;
+    m->known_items = m->values[m->item].others ? m->values[m->item].category_count : r->items;
   }
   r->unseen = m->item >= 0 ? m->log.unseen[m->item] : 0;
   r->no_entity = m->log.no_entity;

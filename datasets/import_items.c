@@ -239,6 +239,7 @@ void co_items_free(co_items *items) {
     co_free(items->ctx, items->columns[i].values);
   }
   co_import_joins_free(&items->joins);
+  co_dictionary_free(&items->keys);
   *items = (co_items){0};
 }
 
@@ -416,6 +417,31 @@ static co_status count_unlisted(const reading *r, const char *const *names, int6
          "%" PRId64 " of %" PRId64 " items are not in '%s', such as '%.40s': they lack its columns",
          items->unlisted, count, co_scan_shown(&items->scan, 0), first);
   return CO_OK;
+}
+
+static co_status take_keys(co_items *items, co_scan *scan) {
+  const int64_t key = co_rows_find(co_scan_file(scan), items->key);
+  co_scan_block block;
+  if (key < 0) return CO_OK; // which reading tells
+  for (;;) {
+    CO_RETURN_IF_FAILED(co_scan_next(scan, &block));
+    if (!block.count) return CO_OK;
+    for (int64_t k = 0; k < block.part_count; k++)
+      for (int64_t i = 0; i < block.parts[k].count; i++) {
+        const co_cell cell = cell_at(&block, &block.parts[k], i, key);
+        if (co_cell_is_missing(&cell)) continue;
+        CO_RETURN_IF_FAILED(co_dictionary_add(&items->keys, cell.text, cell.length, 0, NULL));
+      }
+  }
+}
+
+co_status co_items_read_keys(co_items *items) {
+  co_scan *scan = NULL;
+  co_status status = co_dictionary_create(&items->keys, items->ctx);
+  if (status == CO_OK) status = co_scan_open(&scan, items->ctx, &items->scan);
+  if (status == CO_OK) status = take_keys(items, scan);
+  co_scan_close(scan);
+  return status;
 }
 
 co_status co_items_read(co_items *items, const char *const *names, int64_t count) {

@@ -23,7 +23,8 @@ typedef struct co_item_column {
 typedef struct co_items {
   co_context *ctx;
   co_arena *arena;
-  const char *key; // the table's column with the items
+  const char *key;    // the table's column with the items
+  co_dictionary keys; // … where they are read before the log
   co_scan_options scan;
   co_import_joins joins; // where columns are found out
   co_recipe found;
@@ -50,6 +51,8 @@ bool co_items_needed(const co_event_recipe *recipe, const co_schema *schema);
 // The same of a model's: those of the recipe's columns that o->schema has.
 co_status co_items_begin(co_items *items, co_context *ctx, co_arena *arena,
                          const co_import_events_options *o, const co_scan_options *scan);
+// Reads which items the table has, so that of a log no others are kept.
+co_status co_items_read_keys(co_items *items);
 // Reads what the table says of these items, whose codes are their places. CO_ERR_DATA where it has one twice,
 // or none of them.
 co_status co_items_read(co_items *items, const char *const *names, int64_t count);

@@ -87,6 +87,11 @@ for what in "$of_rows]" "$of_rows, $looks]" "[$looks]"; do
   json new_items=0
   cmp -s known.csv new.csv && fail "a new item is known without its row: $what"
 done
+# Of items that neither the model nor the table has, nothing is kept.
+awk -F, -v OFS=, '{ print } NR > 1 { $3 = "stranger" NR; print }' twins.csv >strangers.csv
+expect 0 predict -m rows --source events=strangers.csv --source items=twin.csv --as-of 2024-02-01 -O new.csv --force --json
+json new_items=1
+grep -q '1 of 8 items are not in' err || fail 'items that nobody knows are kept'
 # What is explained is what is scored.
 told=(--source events=twins.csv --source items=twin.csv --as-of 2024-02-01)
 for what in '' '--events 9'; do
