@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host/eval/units.h"
 #include "host/feed/collate.h"
 #include "models/text_output.h"
 
@@ -42,9 +43,9 @@ typedef struct copying {
   co_evaluation *out;
   const co_output_feature *output;
   co_collator *targets;
-  const char *const *texts; // NULL = the most frequent target
-  const int64_t *index;
-  float *codes, *weight; // of ROWS_AT_ONCE
+  const char *const *texts;      // NULL = the most frequent target
+  const int64_t *index, *owners; // NULL = the sample's number; each is its own
+  float *codes, *weight;         // of ROWS_AT_ONCE
   int32_t *target, *row;
 } copying;
 
@@ -70,7 +71,7 @@ static void add_rows(copying *c, const int64_t *samples, int64_t rows) {
                feed->kind == CO_FEED_TARGET ? (void *)c->target : c->weight, &ignored);
   }
   write_codes(c, samples, rows);
-  co_scores_add(&c->out->scores[c->output - c->out->model->outputs], samples, NULL, c->codes,
+  co_scores_add(&c->out->scores[c->output - c->out->model->outputs], samples, c->owners, c->codes,
                 c->target, c->weight, rows);
 }
 
@@ -111,6 +112,7 @@ co_status co_text_baseline_evaluate(co_evaluation *out, int64_t baseline, co_dat
   if (baseline)
     CO_RETURN_IF_FAILED(co_dataset_texts(dataset, copied(out->model, baseline - 1)->name, &c.texts,
                                          &rows, &c.index));
+  CO_RETURN_IF_FAILED(co_sample_owners(&c.owners, dataset));
   CO_RETURN_IF_FAILED(co_collator_create_targets(&c.targets, out->model, dataset));
   co_status status = measure_all(&c, samples, count);
   co_collator_free(c.targets);

@@ -61,6 +61,23 @@ for known in '>exact_match<' '>token_error_rate<' '<title>Rows by edits</title>'
 done
 ! grep -qF 'Predicted and true' page.html || fail 'texts are drawn as numbers'
 
+# Customers with several texts each: what is beside the model is paired by customer, too.
+awk 'BEGIN {
+  print "customer,at,reply" >"s.csv"
+  print "customer,day,amount" >"log.csv"
+  for (i = 0; i < 60; i++) {
+    for (k = 1; k <= 3; k++)
+      print i ",2024-0" k + 2 "-01," (i % 3 ? "yes" : "no") (k == 2 ? "!" : "") >"s.csv"
+    print i ",2024-01-0" 1 + i % 9 "," i >"log.csv"
+  }
+}'
+expect 0 import -O several.h5 --samples s.csv --events log.csv --entity customer --time day \
+  --as-of at --target reply --type reply=text --seed 3
+expect 0 init-config --dataset several.h5 -O several.yaml
+expect 0 train -c several.yaml --dataset several.h5 --run-dir several --quiet --set trainer.max_epochs=2
+expect 0 evaluate -m several --dataset several.h5 --json --quiet
+grep -qF '"paired":{"most_frequent":{"reply":' out || fail 'several samples: no baseline is paired'
+
 # The other cell.
 expect 0 train -c c.yaml --dataset d.h5 --run-dir lstm --seed 4 --quiet \
   --set trainer.max_epochs=12 --set output_features.behind.decoder.cell_type=lstm
