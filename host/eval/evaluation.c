@@ -384,6 +384,7 @@ static co_evaluation_value value_of(const co_evaluation *e, int64_t output, cons
   co_evaluation_value value = {.name = name,
                                .value = sum,
                                .higher_is_better = higher,
+                               .descriptive = k >= 0 && co_metric_list()[k]->descriptive,
                                .summed = summed,
                                .scored = k >= 0 && e->collects[output] && e->rows,
                                .interval = {NAN, NAN}};
@@ -526,7 +527,8 @@ char *co_evaluation_known(const co_evaluation *e) {
   co_text_printf(&text, "known: loss");
   for (int64_t i = 0; i < e->model->output_count; i++)
     for (int64_t k = 0; co_evaluation_metric(e, i, k, &value); k++)
-      co_text_printf(&text, ", %s.%s", e->model->outputs[i].name, value.name);
+      if (!value.descriptive)
+        co_text_printf(&text, ", %s.%s", e->model->outputs[i].name, value.name);
   co_text_printf(&text, "; the output may be left out");
   char *known = text.status == CO_OK ? co_strdup(ctx, text.data) : NULL;
   co_text_free(&text);

@@ -55,6 +55,7 @@ typedef struct co_evaluation_value {
   const char *name;
   double value;
   bool higher_is_better;
+  bool descriptive;     // neither is
   bool summed;          // there is a sum of it, in training too
   bool scored;          // it is over collected scores; else there is no interval
   co_interval interval; // NaN before co_evaluation_bootstrap

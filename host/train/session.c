@@ -198,7 +198,8 @@ static co_status check_validation_metric(co_session *t) {
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->interval, t->model));
   t->interval.training = true;
   CO_RETURN_IF_FAILED(co_evaluation_create(&t->validation, t->model));
-  if (co_evaluation_find(&t->validation, t->settings.validation_metric, &found)) {
+  const bool there = co_evaluation_find(&t->validation, t->settings.validation_metric, &found);
+  if (there && !found.descriptive) {
     if (!found.summed) co_evaluation_collect_all(&t->validation);
     return CO_OK;
   }
@@ -206,7 +207,9 @@ static co_status check_validation_metric(co_session *t) {
   char *known = co_evaluation_known(&t->validation);
   co_status status = co_node_problem(
       t->problems, trainer_node ? co_node_get(trainer_node, "validation_metric") : NULL, known,
-      "trainer.validation_metric: no output has a metric '%s'", t->settings.validation_metric);
+      there ? "trainer.validation_metric: neither more nor less of '%s' is better"
+            : "trainer.validation_metric: no output has a metric '%s'",
+      t->settings.validation_metric);
   co_free(t->ctx, known);
   CO_RETURN_IF_FAILED(status);
   return co_diagnostics_result(t->problems);
@@ -455,9 +458,12 @@ co_status co_session_follow(co_session *t, const char *metric, bool *higher_is_b
     co_hint("import with a split that has some, such as --split random:0.7,0.1,0.2");
     return status;
   }
-  if (!co_evaluation_find(&t->validation, metric, &found)) {
+  const bool there = co_evaluation_find(&t->validation, metric, &found);
+  if (!there || found.descriptive) {
     char *known = co_evaluation_known(&t->validation);
-    co_status status = co_fail(CO_ERR_CONFIG, "no output has a metric '%s'", metric);
+    co_status status =
+        there ? co_fail(CO_ERR_CONFIG, "hyperopt: neither more nor less of '%s' is better", metric)
+              : co_fail(CO_ERR_CONFIG, "no output has a metric '%s'", metric);
     if (strstr(metric, "profit"))
       co_hint("it needs output_features: [{name: …, decision: {profit: {true_positive: …}}}]");
     else if (known)

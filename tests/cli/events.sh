@@ -136,6 +136,14 @@ expect 0 evaluate -m n --dataset n.h5 --split test --require 'accuracy>=0.6' --r
 for baseline in prior popularity personal_frequency weighted_frequency repeat_logistic markov item_knn; do
   grep -q "\"$baseline\":{\"next_item\":{" out || fail "no $baseline beside the model"
 done
+refused 3 "neither more nor less of 'next_item.repeat_share' is better" -- train -c "$presets/next-item-attention.yaml" \
+  --dataset n.h5 --run-dir x --set trainer.validation_metric=next_item.repeat_share
+grep -q 'hint: known: .*next_item.ndcg@10' err || fail "other metrics to choose by: $(cat err)"
+cat >tune.yaml <<'END'
+hyperopt: {metric: repetition_ratio@10, parameters: {trainer.learning_rate: {space: uniform, lower: 0.001, upper: 0.1}}}
+END
+refused 3 "neither more nor less of 'repetition_ratio@10' is better" -- hyperopt run -c "$presets/next-item-attention.yaml" \
+  -c tune.yaml --dataset n.h5 -O x.db --n-trials 1
 expect 0 predict -m n --dataset n.h5 --split test --top-k 2 -O n.csv
 [ "$(head -1 n.csv)" = Customer,next_item_1,next_item_1_score,next_item_2,next_item_2_score ] ||
   fail "columns of the likeliest: $(head -1 n.csv)"

@@ -129,6 +129,7 @@ const co_metric_class co_metric_repeat_share = {
            "of the model.",
     .op = CO_OP_COUNT,
     .unit_score = repeat_share,
+    .descriptive = true,
     .unpaired = true,
     .needs_catalogue = true,
     .needs_history = true};
@@ -139,6 +140,7 @@ const co_metric_class co_metric_repetition_ratio_at_10 = {
            "has: beside repeat_share.",
     .op = CO_OP_COUNT,
     .unit_score = repetition_ratio,
+    .descriptive = true,
     .unpaired = true,
     .needs_catalogue = true,
     .needs_history = true};

@@ -117,6 +117,7 @@ typedef struct co_metric_class {
       const co_true_items *items); // of a catalogue: the mean over units with such items
   co_item_part part;
   bool higher_is_better;
+  bool descriptive; // neither more nor less of it is better: no model is chosen by it
   // Drawing rows anew moves it to one side, up the size of deviations, down what different rows cover:
   // its draws make no interval of it (differences of two, which both have that, have one).
   bool deviation;
