@@ -122,7 +122,10 @@ static co_status open_dataset(co_compared *c) {
   if (c->dataset) return CO_OK;
   co_status status = co_dataset_open(&c->dataset, c->ctx, c->dataset_path);
   if (status == CO_ERR_DATA && !c->options->dataset && !co_path_exists(c->dataset_path))
-    co_hint("the run was trained on it; where it is now: --dataset FILE");
+    co_hint("%s%s; where it is now: --dataset FILE",
+            c->outdated ? "rows are scored again, of which another version kept "
+                        : "the run was trained on it",
+            c->outdated ? c->outdated : "");
   CO_RETURN_IF_FAILED(status);
   c->dataset_path = co_dataset_path(c->dataset);
   c->fingerprint = co_dataset_fingerprint(c->dataset);
@@ -158,7 +161,7 @@ static co_status prepare_evaluation(co_compared_run *r) {
 // The model that a run's figures are of, and how it scored validation rows.
 static co_status read_scores(co_compared *c, co_compared_run *r, co_diagnostics *problems) {
   co_model_file file;
-  bool found = false;
+  co_kept_state state = CO_KEPT_NONE;
   char *scores = co_arena_format(c->arena, "%s/%s", r->path, CO_SCORES_FILE);
   char *selected = co_arena_format(c->arena, "%s/%s", r->path, CO_SELECTED_MODEL), *path = NULL;
   if (!scores || !selected) return CO_ERR_MEMORY;
@@ -172,8 +175,13 @@ static co_status read_scores(co_compared *c, co_compared_run *r, co_diagnostics 
                                        .weights_sha256 = file.weights_sha256};
   r->model = r->opened;
   CO_RETURN_IF_FAILED(prepare_evaluation(r));
-  CO_RETURN_IF_FAILED(co_kept_scores_read(&r->evaluation, scores, &identity, &found));
-  if (found) return CO_OK;
+  CO_RETURN_IF_FAILED(co_kept_scores_read(&r->evaluation, scores, &identity, &state));
+  if (state == CO_KEPT_FOUND) return CO_OK;
+  if (state == CO_KEPT_OTHER_VERSION) {
+    co_log(c->ctx, CO_LOG_INFO, "compare",
+           "%s was kept by another version of Cohort: its rows are scored again", scores);
+    c->outdated = scores;
+  }
   co_evaluation_free(&r->evaluation);
   co_model_free(r->opened);
   r->model = r->opened = NULL;

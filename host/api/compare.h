@@ -39,6 +39,7 @@ typedef struct co_compared {
   int64_t count;
   co_dataset *dataset; // NULL where no run needs it
   const char *dataset_path, *fingerprint;
+  const char *outdated; // scores that another version kept; NULL = none
   co_split split;
   co_bootstrap_options bootstrap;
   co_config_difference *differences;

@@ -58,7 +58,8 @@ const cli_verb cli_verb_compare = {
         "different data that would say nothing: they are refused, unless --dataset names rows. "
         "How\n"
         "validation rows were scored is kept by runs (RUN/scores.h5): they need neither data nor "
-        "time.\n",
+        "time,\n"
+        "unless another version of Cohort kept it; those are scored again.\n",
     .common = CLI_DEVICE | CLI_THREADS | CLI_SEED,
     .options = options,
     .options_size = sizeof(cli_compare_options),

@@ -155,15 +155,20 @@ static co_status is_attribute(kept *k, const char *name, const char *wanted, boo
   return CO_OK;
 }
 
-static co_status identify(kept *k, const co_scores_identity *id, bool *same) {
+static co_status identify(kept *k, const co_scores_identity *id, co_kept_state *state) {
   int64_t version;
-  *same = true;
-  CO_RETURN_IF_FAILED(is_attribute(k, "format", FORMAT, same));
+  bool same = true;
+  CO_RETURN_IF_FAILED(is_attribute(k, "format", FORMAT, &same));
   CO_RETURN_IF_FAILED(co_h5_get_int(k->file, "/", "version", &version));
-  *same = *same && version == VERSION;
-  CO_RETURN_IF_FAILED(is_attribute(k, "split", id->split, same));
-  CO_RETURN_IF_FAILED(is_attribute(k, "dataset_fingerprint", id->dataset_fingerprint, same));
-  return is_attribute(k, "weights_sha256", id->weights_sha256, same);
+  if (same && version != VERSION) {
+    *state = CO_KEPT_OTHER_VERSION;
+    return CO_OK;
+  }
+  CO_RETURN_IF_FAILED(is_attribute(k, "split", id->split, &same));
+  CO_RETURN_IF_FAILED(is_attribute(k, "dataset_fingerprint", id->dataset_fingerprint, &same));
+  CO_RETURN_IF_FAILED(is_attribute(k, "weights_sha256", id->weights_sha256, &same));
+  if (same) *state = CO_KEPT_FOUND;
+  return CO_OK;
 }
 
 static co_status read_content(kept *k, co_evaluation *e) {
@@ -181,17 +186,17 @@ static co_status read_content(kept *k, co_evaluation *e) {
 }
 
 co_status co_kept_scores_read(co_evaluation *e, const char *path,
-                              const co_scores_identity *identity, bool *found) {
+                              const co_scores_identity *identity, co_kept_state *state) {
   kept k = {.model = e->model};
   co_status status = CO_OK;
-  *found = false;
+  *state = CO_KEPT_NONE;
   if (!co_path_exists(path)) return CO_OK;
   if (!co_h5_is_kind(path, KIND))
     return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it is damaged: no file of scores");
   CO_TRY(co_arena_create(&k.arena, e->model->ctx));
   CO_TRY(co_h5_open(&k.file, e->model->ctx, path, CO_ERR_MODEL));
-  CO_TRY(identify(&k, identity, found));
-  if (*found) CO_TRY(read_content(&k, e));
+  CO_TRY(identify(&k, identity, state));
+  if (*state == CO_KEPT_FOUND) CO_TRY(read_content(&k, e));
 cleanup:
   co_h5_abandon(k.file);
   co_arena_free(k.arena);
