@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention over events, by the product tiles of product.h. Rows and heads are independent; a head's
-// queries are gone through a few at a time, whose scores alone are held. Sums are in the order of the
-// events, so they depend on shapes alone.
+// queries are gone through a few at a time, whose scores alone are held. The order of sums depends on shapes and,
+// since those of a row of scores are in vectors, on the instruction set; never on the number of threads.
 #include <math.h>
 
 #include "kernels/cpu/exp.h"
