@@ -64,8 +64,8 @@ typedef struct co_op_attr {
   co_function function;     // ACTIVATION
   double alpha;             // ACTIVATION: of ELU and LEAKY_RELU
   double epsilon, momentum; // BATCH_NORM, LAYER_NORM, ADAM, ADAM_ROWS, SGD, RMSPROP
-  // DROPOUT, FLIP, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE; SGD_ROWS and ADAM_ROWS: of
-  // the learning rate
+  // DROPOUT, FLIP, INDEX_DROPOUT, INPUT_ROWS, RELU_BACKWARD, RELU_BIAS_BACKWARD, SWAP_NOISE; SGD_ROWS and
+  // ADAM_ROWS: of the learning rate
   double rate;
   double fill; // SHIFTED_CROP, INPUT_ROWS, AUGMENT, as the next ones
   double least_area, rotation, brightness, contrast;
@@ -96,15 +96,15 @@ typedef struct co_op_attr {
   int64_t heads, causal; // ATTENTION; causal is 0 or 1
   co_rnn_cell cell;      // RECURRENT
   int64_t reverse;       // RECURRENT, 0 or 1
-  co_rnn_function gates, states;      // RECURRENT
-  int64_t pooling;                    // POOL_EVENTS: co_event_pooling
-  int64_t max_length;                 // DROPOUT: the longest T there is; 0 = x has none
-  double mixup, cutmix;               // MIX_ROWS, each within 0 (none) and 1
-  int64_t draws;                      // DROPOUT: draws of a row; 0 = one an element
-  int64_t groups;                     // LAYER_NORM; 0 = over the last dimension
-  int64_t rms;                        // LAYER_NORM: by the root mean square, 0 or 1
-  int64_t append;                     // APPEND_ROWS, 0 or 1
-  int64_t transposed;                 // LINEAR_CROSS_ENTROPY: w is (V, D), 0 or 1
+  co_rnn_function gates, states; // RECURRENT
+  int64_t pooling;               // POOL_EVENTS: co_event_pooling
+  int64_t max_length;            // DROPOUT, INDEX_DROPOUT: the longest T there is; 0 = x has none
+  double mixup, cutmix;          // MIX_ROWS, each within 0 (none) and 1
+  int64_t draws;                 // DROPOUT: draws of a row; 0 = one an element
+  int64_t groups;                // LAYER_NORM; 0 = over the last dimension
+  int64_t rms;                   // LAYER_NORM: by the root mean square, 0 or 1
+  int64_t append;                // APPEND_ROWS, 0 or 1
+  int64_t transposed;            // LINEAR_CROSS_ENTROPY: w is (V, D), 0 or 1
   int64_t transposed_a, transposed_b; // MATMUL, 0 or 1
   int64_t axis;                       // FOLD_BATCH_NORM: the dimension of w's output features
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made
@@ -230,7 +230,8 @@ static inline int64_t co_rnn_saved(co_rnn_cell cell) {
 static inline int64_t co_event_place(int64_t k, int64_t length, bool reverse) {
   return reverse ? length - 1 - k : k;
 }
-// Random draws that a row of DROPOUT's x counts for, one an element: those of a row of the longest T.
+// Random draws that a row of DROPOUT's or INDEX_DROPOUT's x counts for, one an element: those of a row
+// of the longest T.
 static inline int64_t co_draws_of_row(const co_op_desc *desc) {
   const co_shape *x = &desc->in[0].shape;
   int64_t draws = 1;

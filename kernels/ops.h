@@ -255,6 +255,8 @@
     .types = "columns:i32", .accumulate = "dx", .why = "goes through the columns of each row")     \
   X(SWAP_NOISE, swap_noise, (x, step), (y), "", "x -> y",                                          \
     .types = "x:any step:u8 y:any", .why = "values of other rows")                                 \
+  X(INDEX_DROPOUT, index_dropout, (x, step), (y), "", "x -> y",                                    \
+    .types = "x:i32 step:u8 y:i32", .why = "whoever reads the indices finds them dropped")         \
   X(MIX_ROWS, mix_rows, (x, step), (y), "", "x -> y",                                              \
     .types = "step:u8", .bf16 = "x -> y", .why = "values of other rows")                           \
   X(SAMPLE_NORMAL, sample_normal, (mean, log_variance, noise), (y),                                \
@@ -532,6 +534,8 @@
 // SWAP_NOISE     (denoising autoencoders of tables: Jahrer 2017) x (N, …) of any type, element e counted
 //                as in DROPOUT: y = x of row (bits(seed, 2 e + 1, step, purpose) N) >> 32 in the same
 //                place where uniform(seed, 2 e, step, purpose) < rate, else x.
+// INDEX_DROPOUT  (word dropout: Iyyer et al. 2015) x i32 (N, …), element e counted as in DROPOUT: y = 0
+//                where uniform(seed, e, step, purpose) < rate, else x.
 // MIX_ROWS       x (N, H, W, C): images, each mixed with another of the N, both as kernels/mix.h draws
 //                them of (row_offset + n) and the step. attr.mixup = a > 0 (Zhang et al. 2018): y = s x
 //                + (1 - s) other, s of Beta(a, a). attr.cutmix = a > 0 (Yun et al. 2019): y = x but for

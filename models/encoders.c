@@ -46,6 +46,7 @@ typedef struct embedding_options {
   int64_t embedding_size;
   double dropout;
   int update; // of co_embedding_update_words
+  double unknown_rate;
 } embedding_options;
 
 typedef struct piecewise_options {
@@ -126,6 +127,12 @@ static const co_field embedding_fields[] = {
      "Rate after the embedding.", NULL},
     {"update", CO_FIELD_ENUM, offsetof(embedding_options, update), "dense", 0, 0,
      co_embedding_update_words, CO_EMBEDDING_UPDATE_DOC, NULL},
+    {"unknown_rate", CO_FIELD_DOUBLE, offsetof(embedding_options, unknown_rate), "0.0", 0, 0.999,
+     NULL,
+     "Share of the values that are unknown in training, which trains the row of what is missing or "
+     "was not seen, and the network to do without (Volkovs et al. 2017); wanted where new classes "
+     "are scored.",
+     NULL},
     {.key = NULL}};
 
 static const co_field piecewise_fields[] = {TYPE_FIELD(piecewise_options),
@@ -329,9 +336,12 @@ static void expand_embedding(co_text *text, const void *options, const co_encode
   int64_t width = embedding->embedding_size ? embedding->embedding_size : embedding_width(input);
   co_text_printf(text,
                  "[{Embedding: {input_dim: %lld, output_dim: %lld, embeddings_initializer: "
-                 "fan_in_uniform, zero_first: true%s}}%s",
+                 "fan_in_uniform, zero_first: true%s",
                  (long long)input->rows, (long long)width,
-                 co_encoder_update_text(embedding->update), input->each ? "" : ", Flatten");
+                 co_encoder_update_text(embedding->update));
+  if (embedding->unknown_rate > 0)
+    co_text_printf(text, ", unknown_rate: %.17g", embedding->unknown_rate);
+  co_text_printf(text, "}}%s", input->each ? "" : ", Flatten");
   if (embedding->dropout > 0) co_text_printf(text, ", {Dropout: %.17g}", embedding->dropout);
   co_text_printf(text, "]");
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/config/config.h"
+#include "host/core/rng.h"
 
 #define CO_LAYER(symbol) extern const co_layer_class symbol;
 #include "host/graph/layers/layers.def"
@@ -149,6 +150,27 @@ co_status co_emit_activation(co_graph *graph, int activation, co_value x, co_val
 
 const co_shape *co_value_shape(const co_graph *graph, co_value value) {
   return &graph->values[value].desc.shape;
+}
+
+co_status co_purpose_of_call(const co_graph *graph, co_op op, const char *kind, uint32_t *out) {
+  int calls = 0;
+  for (int64_t i = 0; i < graph->op_count; i++) {
+    const co_graph_op *emitted = &graph->ops[i];
+    calls += emitted->op == op && emitted->layer && strcmp(emitted->layer, graph->layer) == 0;
+  }
+  char *path = calls ? co_arena_format(graph->arena, "%s#%d", graph->layer, calls)
+                     : co_arena_strdup(graph->arena, graph->layer);
+  if (!path) return CO_ERR_MEMORY;
+  *out = co_purpose(kind, path);
+  return CO_OK;
+}
+
+co_status co_greatest_length(const co_graph *graph, co_value x, int64_t *out) {
+  const co_shape *shape = co_value_shape(graph, x);
+  int table = shape->rank > 1 ? co_dim_event_table(shape->dim[1]) : -1;
+  *out = table < 0 ? 0 : graph->max_length[table];
+  if (table < 0 || *out) return CO_OK;
+  return co_fail(CO_ERR_INTERNAL, "event table %d has no greatest length", table);
 }
 
 co_status co_refuse_sequences(const co_graph *graph, co_value value) {

@@ -59,6 +59,12 @@ co_status co_emit_affine(co_graph *graph, const char *path, co_value x, co_value
                          co_value offset, co_value *out);
 // Emits an activation (index into co_activation_words); linear emits nothing.
 co_status co_emit_activation(co_graph *graph, int activation, co_value x, co_value *out);
+// What the random operation `op` of a layer draws by. Called again, the layer draws numbers of its own:
+// the purpose counts the calls.
+co_status co_purpose_of_call(const co_graph *graph, co_op op, const char *kind, uint32_t *out);
+// For attr.max_length, by which draws over events do not depend on how far a batch is padded; 0 where x
+// holds no sequences.
+co_status co_greatest_length(const co_graph *graph, co_value x, int64_t *out);
 const co_shape *co_value_shape(const co_graph *graph, co_value value);
 // CO_ERR_CONFIG if the value holds sequences: for layers that would mix padding with events.
 co_status co_refuse_sequences(const co_graph *graph, co_value value);

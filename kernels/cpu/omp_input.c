@@ -78,6 +78,27 @@ static co_status run_lookup(co_cpu *cpu, co_prepared *prepared, void *const *in,
   return CO_OK;
 }
 
+static co_status run_index_dropout(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                   void *const *out, void *workspace) {
+  (void)cpu;
+  (void)workspace;
+  const co_op_desc *desc = &prepared->desc;
+  const int64_t n = co_shape_count(&desc->in[CO_INDEX_DROPOUT_x].shape);
+  const int64_t row = row_size(&desc->in[CO_INDEX_DROPOUT_x].shape);
+  const int64_t stride = co_draws_of_row(desc);
+  const int32_t *x = in[CO_INDEX_DROPOUT_x];
+  const co_step *step = in[CO_INDEX_DROPOUT_step];
+  const float rate = (float)desc->attr.rate;
+  int32_t *y = out[CO_INDEX_DROPOUT_y];
+#pragma omp parallel for schedule(static) if (n > CO_CPU_SERIAL)
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t element = (uint64_t)((step->row_offset + i / row) * stride + i % row);
+    const uint32_t bits = co_random_bits(step->seed, element, step->step, desc->attr.purpose);
+    y[i] = co_uniform_from_bits(bits) < rate ? 0 : x[i];
+  }
+  return CO_OK;
+}
+
 // ---- numbers -----------------------------------------------------------------------------------
 
 // clang-format off
@@ -468,6 +489,10 @@ const co_cpu_impl co_cpu_input[] = {
      .plan = co_cpu_plan_simple,
      .run = run_gather_events},
     {.op = CO_OP_LOOKUP, .name = "omp", .plan = co_cpu_plan_simple, .run = run_lookup},
+    {.op = CO_OP_INDEX_DROPOUT,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_index_dropout},
     {.op = CO_OP_CAST,
      .name = "omp",
      .plan = co_cpu_plan_simple,

@@ -325,6 +325,16 @@ template <typename Word> static cudaError_t launch_swap_noise(const co_cuda_call
   return cudaGetLastError();
 }
 
+// `stride`: draws of a row.
+__global__ void index_dropout(int32_t *y, const int32_t *x, const co_step *step, int64_t count,
+                              int64_t row, int64_t stride, float rate, uint32_t purpose) {
+  for (int64_t i = grid_index(); i < count; i += grid_size()) {
+    int64_t element = (step->row_offset + i / row) * stride + i % row;
+    uint32_t bits = co_random_bits(step->seed, static_cast<uint64_t>(element), step->step, purpose);
+    y[i] = co_uniform_from_bits(bits) < rate ? 0 : x[i];
+  }
+}
+
 } // namespace co
 
 extern "C" cudaError_t co_cuda_gather(const co_cuda_call *call) {
@@ -417,4 +427,17 @@ extern "C" cudaError_t co_cuda_swap_noise(const co_cuda_call *call) {
   default:
     return co::launch_swap_noise<uint64_t>(call);
   }
+}
+
+extern "C" cudaError_t co_cuda_index_dropout(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  const co_shape *shape = &desc->in[CO_INDEX_DROPOUT_x].shape;
+  const int64_t count = co_cuda_count(shape);
+  CO_LAUNCH(co::index_dropout, co::blocks_for(count), co::block_threads, 0, call->stream,
+            static_cast<int32_t *>(call->out[CO_INDEX_DROPOUT_y]),
+            static_cast<const int32_t *>(call->in[CO_INDEX_DROPOUT_x]),
+            static_cast<const co_step *>(call->in[CO_INDEX_DROPOUT_step]), count,
+            co_cuda_row(shape), co_draws_of_row(desc), static_cast<float>(desc->attr.rate),
+            desc->attr.purpose);
+  return cudaGetLastError();
 }

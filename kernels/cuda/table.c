@@ -284,6 +284,7 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(COLUMN_LOSS_BACKWARD, co_cuda_column_loss_backward, .f32_in = 11, .f32_out = 1,
            .large = true),
     KERNEL(SWAP_NOISE, co_cuda_swap_noise, .large = true),
+    KERNEL(INDEX_DROPOUT, co_cuda_index_dropout, .large = true),
     KERNEL(MIX_ROWS, co_cuda_mix_rows, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .bf16_out = 1),
     KERNEL(SAMPLE_NORMAL, co_cuda_sample_normal, .f32_in = 7, .f32_out = 1, .large = true),
     KERNEL(SAMPLE_NORMAL_BACKWARD, co_cuda_sample_normal_backward, .f32_in = 7, .f32_out = 1,

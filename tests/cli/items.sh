@@ -44,7 +44,7 @@ grep -q '7 classes of events, with pictures (8, 8, 3), with texts' out || fail '
 
 cat >c.yaml <<'END'
 input_features:
-  - {name: item}
+  - {name: item, encoder: {type: embedding, unknown_rate: 0.3}}
   - {select: price}
   - {select: kind}
   - name: photo

@@ -492,6 +492,19 @@ static void test_infer(void **state) {
   noise.attr.rate = 1;
   assert_int_equal(co_op_infer(&noise), CO_ERR_CONFIG);
 
+  co_op_desc unknown = {.op = CO_OP_INDEX_DROPOUT, .attr = {.rate = 0.5}, .has_in = 3};
+  unknown.in[0] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
+  unknown.in[1] = (co_tensor_desc){.dtype = CO_U8, .shape = co_shape_make(1, sizeof(co_step))};
+  assert_int_equal(co_op_infer(&unknown), CO_OK);
+  assert_true(unknown.out[0].dtype == CO_I32 && unknown.out[0].shape.dim[0] == CO_DIM_N);
+  unknown.attr.max_length = 5; // of events that x has not
+  assert_int_equal(co_op_infer(&unknown), CO_ERR_CONFIG);
+  unknown.attr = (co_op_attr){.rate = 1};
+  assert_int_equal(co_op_infer(&unknown), CO_ERR_CONFIG);
+  unknown.attr.rate = 0.5;
+  unknown.in[0].dtype = CO_F32;
+  assert_int_not_equal(co_op_infer(&unknown), CO_OK);
+
   co_op_desc binary = {.op = CO_OP_POINTWISE_LOSS,
                        .has_in = 15,
                        .attr = {.pointwise = CO_POINTWISE_BINARY, .positive_weight = 1}};

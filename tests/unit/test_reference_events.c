@@ -20,6 +20,41 @@ static void test_dropout_over_events(void **state) {
     assert_memory_equal(&cut[n * SHORT * C], &whole[n * LONG * C], SHORT * C * sizeof *cut);
 }
 
+// A share of the indices becomes 0, over events the same however far they are padded.
+static void test_index_dropout(void **state) {
+  (void)state;
+  enum { N = 400, SHORT = 2, LONG = 3 };
+  static int32_t x[N * LONG], cut[N * SHORT], whole[N * LONG], again[N * LONG];
+  for (int i = 0; i < N * LONG; i++)
+    x[i] = i + 1;
+  co_step step = {.seed = 5, .step = 3, .row_offset = 7};
+  co_op_desc desc = {.op = CO_OP_INDEX_DROPOUT,
+                     .attr = {.rate = 0.25, .purpose = 9, .max_length = LONG}};
+  operand(&desc, true, 0, CO_I32, co_shape_make(2, (int64_t)N, (int64_t)LONG));
+  operand(&desc, true, 1, CO_U8, vector((int64_t)sizeof step));
+  run(&desc, (void *[16]){x, &step}, (void *[16]){whole});
+  int dropped = 0;
+  for (int i = 0; i < N * LONG; i++) {
+    assert_true(whole[i] == 0 || whole[i] == x[i]);
+    dropped += whole[i] == 0;
+  }
+  assert_in_range(dropped, 240, 360); // of 1200 draws 300, with a deviation of 15
+  for (int n = 0; n < N; n++)
+    for (int t = 0; t < SHORT; t++)
+      x[n * SHORT + t] = n * LONG + t + 1;
+  desc.in[0].shape.dim[1] = SHORT;
+  run(&desc, (void *[16]){x, &step}, (void *[16]){cut});
+  for (int n = 0; n < N; n++)
+    assert_memory_equal(&cut[n * SHORT], &whole[n * LONG], SHORT * sizeof *cut);
+  step.row_offset = 8; // the same draws, a row on
+  for (int i = 0; i < N * SHORT; i++)
+    x[i] = 1;
+  run(&desc, (void *[16]){x, &step}, (void *[16]){again});
+  for (int n = 0; n + 1 < N; n++)
+    for (int t = 0; t < SHORT; t++)
+      assert_int_equal(again[n * SHORT + t], cut[(n + 1) * SHORT + t] != 0);
+}
+
 // Rows by codes.
 static void test_gather(void **state) {
   (void)state;
@@ -387,6 +422,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_sampled_softmax),
       cmocka_unit_test(test_dropout_over_events),
+      cmocka_unit_test(test_index_dropout),
       cmocka_unit_test(test_gather),
       cmocka_unit_test(test_gather_events),
       cmocka_unit_test(test_lstm),

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <string.h>
-
-#include "host/core/rng.h"
 #include "host/graph/layer.h"
 
 typedef struct dropout_options {
@@ -12,29 +9,6 @@ static const co_field fields[] = {{"rate", CO_FIELD_DOUBLE, offsetof(dropout_opt
                                    0, 0.999, NULL, "Share of what is set to zero in training.",
                                    NULL},
                                   {.key = NULL}};
-
-// A layer called again draws masks of its own: the purpose counts the calls.
-static co_status purpose_of_call(co_graph *graph, uint32_t *out) {
-  int calls = 0;
-  for (int64_t i = 0; i < graph->op_count; i++) {
-    const co_graph_op *op = &graph->ops[i];
-    calls += op->op == CO_OP_DROPOUT && op->layer && strcmp(op->layer, graph->layer) == 0;
-  }
-  char *path = calls ? co_arena_format(graph->arena, "%s#%d", graph->layer, calls)
-                     : co_arena_strdup(graph->arena, graph->layer);
-  if (!path) return CO_ERR_MEMORY;
-  *out = co_purpose("dropout", path);
-  return CO_OK;
-}
-
-// Over events, masks must not depend on how far a batch is padded.
-static co_status length_of(const co_graph *graph, co_value x, int64_t *out) {
-  const co_shape *shape = co_value_shape(graph, x);
-  int table = shape->rank > 1 ? co_dim_event_table(shape->dim[1]) : -1;
-  *out = table < 0 ? 0 : graph->max_length[table];
-  if (table < 0 || *out) return CO_OK;
-  return co_fail(CO_ERR_INTERNAL, "event table %d has no greatest length", table);
-}
 
 // Of members, random numbers are counted in rows of the batch: a row's members as one row.
 static co_status fold(co_graph *graph, bool back, int64_t members, int64_t features, co_value *x) {
@@ -58,7 +32,7 @@ static co_status fold_events(co_graph *graph, const co_shape *rows, bool back, c
 static co_status drop(co_graph *graph, const dropout_options *options, co_value x, int64_t draws,
                       co_value *out) {
   co_op_attr attr = {.rate = options->rate, .draws = draws};
-  CO_RETURN_IF_FAILED(purpose_of_call(graph, &attr.purpose));
+  CO_RETURN_IF_FAILED(co_purpose_of_call(graph, CO_OP_DROPOUT, "dropout", &attr.purpose));
   if (attr.rate == 0) {
     *out = x;
     return CO_OK;
@@ -69,7 +43,7 @@ static co_status drop(co_graph *graph, const dropout_options *options, co_value 
   if (events && draws)
     return co_fail(CO_ERR_CONFIG, "what is looked up of each event takes Dropout alone");
   if (events) CO_RETURN_IF_FAILED(fold_events(graph, &shape, false, &operands[0]));
-  if (!draws) CO_RETURN_IF_FAILED(length_of(graph, operands[0], &attr.max_length));
+  if (!draws) CO_RETURN_IF_FAILED(co_greatest_length(graph, operands[0], &attr.max_length));
   const int64_t members = shape.rank == 2 ? co_dim_members(shape.dim[0]) : 0;
   if (members) CO_RETURN_IF_FAILED(fold(graph, false, members, shape.dim[1], &operands[0]));
   CO_RETURN_IF_FAILED(co_graph_get_step(graph, &operands[1]));

@@ -6,6 +6,7 @@ typedef struct embedding_options {
   int initializer;
   bool zero_first;
   int update;
+  double unknown_rate;
 } embedding_options;
 
 const char *const co_embedding_update_words[] = {"dense", "rows", NULL};
@@ -21,7 +22,23 @@ static const co_field fields[] = {
      "The first row starts as zeros.", NULL},
     {"update", CO_FIELD_ENUM, offsetof(embedding_options, update), "dense", 0, 0,
      co_embedding_update_words, CO_EMBEDDING_UPDATE_DOC, NULL},
+    {"unknown_rate", CO_FIELD_DOUBLE, offsetof(embedding_options, unknown_rate), "0.0", 0, 0.999,
+     NULL, "Share of the indices that are 0 in training.", NULL},
     {.key = NULL}};
+
+// Row 0 is trained in place of others.
+static co_status drop(co_graph *graph, double rate, co_value *index) {
+  co_op_attr attr = {.rate = rate};
+  co_value in[2] = {[CO_INDEX_DROPOUT_x] = *index};
+  if (rate == 0) return CO_OK;
+  if (co_value_shape(graph, *index)->dim[0] != CO_DIM_N)
+    return co_fail(CO_ERR_CONFIG, "unknown_rate wants one row of indices for each of a batch");
+  CO_RETURN_IF_FAILED(
+      co_purpose_of_call(graph, CO_OP_INDEX_DROPOUT, "unknown_rate", &attr.purpose));
+  CO_RETURN_IF_FAILED(co_greatest_length(graph, *index, &attr.max_length));
+  CO_RETURN_IF_FAILED(co_graph_get_step(graph, &in[CO_INDEX_DROPOUT_step]));
+  return co_emit(graph, CO_OP_INDEX_DROPOUT, &attr, 2, in, index);
+}
 
 static co_status build(co_graph *graph, const void *options, const co_value *in, int count,
                        co_value *out) {
@@ -35,6 +52,7 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
                          .zero_first = embedding->zero_first,
                          .rows = embedding->update != 0};
   if (table.init == CO_INIT_FAN_IN_UNIFORM) table.fan_in = table.fan_out; // PyTorch's of a table
+  CO_RETURN_IF_FAILED(drop(graph, embedding->unknown_rate, &operands[CO_EMBEDDING_index]));
   CO_RETURN_IF_FAILED(co_graph_add_param(graph, "embeddings", &table, &operands[1]));
   return co_emit(graph, CO_OP_EMBEDDING, NULL, 2, operands, out);
 }
