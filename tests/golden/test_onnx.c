@@ -197,6 +197,12 @@ static void test_events(void **unused) {
   same_as("events");
 }
 
+// Convolutions over time, their largest, and the events from behind.
+static void test_windows(void **unused) {
+  (void)unused;
+  same_as("windows");
+}
+
 // Of events and columns, with a linear model of the columns.
 static void test_blended(void **unused) {
   (void)unused;
