@@ -197,9 +197,12 @@ static void print_baseline(const co_experiment *e, const char *baseline, co_text
   for (int64_t i = 0; i < e->metric_count; i++) {
     const co_experiment_pair *p = find_shown(e, baseline, &e->metrics[i]);
     if (!p || !p->differences) continue;
-    co_text_printf(text, "%c %-24s %-20s %-12.6g %+-12.6g [%.6g, %.6g]\n",
+    co_text_printf(text, "%c %-24s %-20s %-12.6g %+-12.6g",
                    co_comparison_sign(&p->found, p->higher_is_better), p->output, p->id, p->value,
-                   p->found.value, p->found.interval.low, p->found.interval.high);
+                   p->found.value);
+    if (!isnan(p->found.interval.low))
+      co_text_printf(text, " [%.6g, %.6g]", p->found.interval.low, p->found.interval.high);
+    co_text_printf(text, "\n");
   }
 }
 

@@ -69,6 +69,13 @@ static bool stopped(const co_bootstrap_options *options) {
   return options->watch && co_watch_stopped(options->watch);
 }
 
+// NaN where differences have no interval.
+static double value_of(const co_measured *a, const co_measured *b, const co_metric_class *metric) {
+  if (!b) return co_measured_value(a, metric);
+  if (metric->unpaired) return NAN;
+  return co_measured_value(a, metric) - co_measured_value(b, metric);
+}
+
 // values[k * draws + i]: metric k at draw i; of a alone where there is no b.
 static co_status draw_all(double *values, uint32_t *times, int64_t draws, co_measured *a,
                           co_measured *b, const co_metric_class *const *metrics, int64_t count,
@@ -79,8 +86,7 @@ static co_status draw_all(double *values, uint32_t *times, int64_t draws, co_mea
     co_measured_draw(a, times);
     if (b) co_measured_draw(b, times);
     for (int64_t k = 0; k < count; k++)
-      values[k * draws + i] =
-          co_measured_value(a, metrics[k]) - (b ? co_measured_value(b, metrics[k]) : 0);
+      values[k * draws + i] = value_of(a, b, metrics[k]);
   }
   return CO_OK;
 }
@@ -149,9 +155,7 @@ co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
                               const co_bootstrap_options *options) {
   CO_RETURN_IF_FAILED(check_pair(a, b));
   CO_RETURN_IF_FAILED(run(out, a, b, metrics, count, options));
-  for (int64_t k = 0; k < count; k++) {
-    if (metrics[k]->unpaired) out[k] = (co_paired){.interval = {NAN, NAN}, .p = NAN};
+  for (int64_t k = 0; k < count; k++)
     out[k].value = co_measured_value(a, metrics[k]) - co_measured_value(b, metrics[k]);
-  }
   return CO_OK;
 }

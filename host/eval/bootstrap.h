@@ -46,7 +46,8 @@ co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
                               const co_metric_class *const *metrics, int64_t count,
                               const co_bootstrap_options *options);
 
-// The same difference at each draw, of which there are options->draws: out[k * draws + i] of metrics[k].
+// The same difference at each draw, of which there are options->draws: out[k * draws + i] of metrics[k], NaN of
+// those that are unpaired.
 co_status co_bootstrap_differences(double *out, co_measured *a, co_measured *b,
                                    const co_metric_class *const *metrics, int64_t count,
                                    const co_bootstrap_options *options);

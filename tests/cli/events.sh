@@ -144,6 +144,10 @@ hyperopt: {metric: repetition_ratio@10, parameters: {trainer.learning_rate: {spa
 END
 refused 3 "neither more nor less of 'repetition_ratio@10' is better" -- hyperopt run -c "$presets/next-item-attention.yaml" \
   -c tune.yaml --dataset n.h5 -O x.db --n-trials 1
+# How much of the catalogue is listed grows with the rows: draws of them say nothing of it.
+expect 0 experiment -c "$presets/next-item-attention.yaml" --dataset n.h5 --run-dir ns --seeds 2 --set trainer.max_epochs=1
+grep -Eq 'next_item +coverage@10 .*[0-9] *$' out || fail "coverage in an experiment: $(grep coverage out)"
+grep -q '  next_item .*ndcg@10 .*\]$' out || fail 'no interval of ndcg@10'
 expect 0 predict -m n --dataset n.h5 --split test --top-k 2 -O n.csv
 [ "$(head -1 n.csv)" = Customer,next_item_1,next_item_1_score,next_item_2,next_item_2_score ] ||
   fail "columns of the likeliest: $(head -1 n.csv)"

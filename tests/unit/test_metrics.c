@@ -434,6 +434,11 @@ static void test_repeats(void **state) {
         CO_OK);
     assert_true(paired[0].value == 0 && isnan(paired[0].interval.low) && isnan(paired[0].p));
     assert_true(paired[1].interval.low == 0 && paired[1].interval.high == 0);
+    double draws[2 * 8];
+    assert_int_equal(co_bootstrap_differences(draws, &measured, &measured, compared, 2,
+                                              &(co_bootstrap_options){.draws = 8}),
+                     CO_OK);
+    assert_true(isnan(draws[0]) && isnan(draws[7]) && draws[8] == 0 && draws[15] == 0);
     co_measured_draw(&measured, (const uint32_t[]){0, 3, 0});
     assert_true(
         isnan(co_measured_value(&measured, co_metric_find("repeat_mrr", CO_COLUMN_CATEGORY))));
