@@ -61,6 +61,14 @@ static void derive_target(const void *user, const char *from, void *out) {
   co_text_output_encode(user, from, out);
 }
 
+static void derive_written(const void *user, const char *from, void *out) {
+  const co_text_output *text = user;
+  int32_t *codes = out;
+  co_text_output_encode(text, from, codes);
+  for (int64_t i = 0; i <= text->max_length; i++)
+    if (codes[i] == CO_TEXT_UNKNOWN) codes[i] = CO_TEXT_NOTHING;
+}
+
 static void derive_previous(const void *user, const char *from, void *out) {
   const co_text_output *text = user;
   int32_t *codes = out;
@@ -118,6 +126,8 @@ static co_status declare(co_model *model, co_output_feature *output) {
   CO_RETURN_IF_FAILED(derive(model, output, CO_I32, 1, derive_length, &text->length));
   CO_RETURN_IF_FAILED(
       derive(model, output, CO_F32, text->max_length + 1, derive_share, &text->share));
+  CO_RETURN_IF_FAILED(
+      derive(model, output, CO_I32, text->max_length + 1, derive_written, &text->written_target));
   text->written =
       co_arena_alloc(model->arena, (size_t)(text->max_length + 1), (size_t)text->token_bytes + 1);
   return text->written ? CO_OK : CO_ERR_MEMORY;
@@ -154,7 +164,7 @@ co_status co_model_read_text_output(co_model_builder *b, const co_node *item,
 
 // What is fed of the target, all but the weights.
 typedef struct teaching {
-  co_value previous, target, length, share;
+  co_value previous, target, length, share, written;
 } teaching;
 
 static co_status feed(co_model *model, const co_output_feature *output, co_feed_kind kind,
@@ -179,6 +189,8 @@ static co_status add_feeds(co_model *model, const co_output_feature *output, tea
       feed(model, output, CO_FEED_TEACHER, ".previous", &text->previous, &out->previous));
   CO_RETURN_IF_FAILED(feed(model, output, CO_FEED_TEACHER, ".length", &text->length, &out->length));
   CO_RETURN_IF_FAILED(feed(model, output, CO_FEED_SHARE, ".share", &text->share, &out->share));
+  CO_RETURN_IF_FAILED(
+      feed(model, output, CO_FEED_TEACHER, ".written", &text->written_target, &out->written));
   return feed(model, output, CO_FEED_TARGET, "", &text->target, &out->target);
 }
 
@@ -253,14 +265,15 @@ static co_status add_loss(co_model *model, const co_output_feature *output, cons
                         .column_count = 1,
                         .loss = output->loss_index};
   char *name = co_arena_format(model->arena, "%s.weight", output->name);
-  co_value weight, target;
+  co_value weight, target, written;
   if (!name) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_model_add_feed(model, name, CO_F32, &rows, &feed, &weight));
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &flat, 1, &told->share, &weight));
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &flat, 1, &told->target, &target));
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &flat, 1, &told->written, &written));
   CO_RETURN_IF_FAILED(co_loss_emit(graph, output->loss, &output->loss_attr, output->name,
                                    output->weight, logits, target, weight));
-  return co_metrics_emit(graph, output->name, CO_COLUMN_TEXT, logits, target, weight);
+  return co_metrics_emit(graph, output->name, CO_COLUMN_TEXT, logits, written, weight);
 }
 
 // What the decoder reads of the row's features at each token: as many numbers as its state has.

@@ -25,8 +25,9 @@ typedef struct co_text_output {
   // that it gives, that most of a large vocabulary is not there.
   co_fitted *vocabulary, *size, *most_frequent, *log_share;
   // Of the column: i32 (max_length + 1) codes with the end; the same one place later, behind nothing;
-  // how many they are, with the end; and f32 (max_length + 1) equal parts of 1 for these.
-  const co_derivation *target, *previous, *length, *share;
+  // how many they are, with the end; f32 (max_length + 1) equal parts of 1 for these; and the codes with
+  // nothing for those that are never written, so that none of these is a hit.
+  const co_derivation *target, *previous, *length, *share, *written_target;
   char *written; // room for a text
 } co_text_output;
 
@@ -36,14 +37,19 @@ int64_t co_text_output_encode(const co_text_output *text, const char *from, int3
 const char *co_text_output_print(const co_text_output *text, const float *codes);
 // The code that is written where these are the logits of all: the likeliest, but nothing and unknown.
 int32_t co_text_output_choose(const co_text_output *text, const float *logits);
-// How well a row of scores is the text of these codes. Edits: tokens inserted, left out, or replaced
-// (Levenshtein 1966), of `length` true ones; `room`: 2 (max_length + 2) numbers.
+// The codes of a text's tokens, however many, without an end: at most as many as it has bytes. Rare
+// ones are told apart (by a hash of 23 bits) by codes that no vocabulary has: none of them is what a
+// network can write. Returns how many there are.
+int64_t co_text_output_tell_apart(const co_text_output *text, const char *from, int64_t most,
+                                  int32_t *codes);
+// How well a row of scores (width) is the text of `length` tokens of these codes. Edits: tokens
+// inserted, left out, or replaced (Levenshtein 1966); `room`: 2 (length + 1) numbers.
 typedef struct co_text_match {
   bool exact;
   int64_t edits, length;
 } co_text_match;
-co_text_match co_text_match_of(const float *codes, const int32_t *target, int64_t width,
-                               int64_t *room);
+co_text_match co_text_match_of(const float *codes, int64_t width, const int32_t *target,
+                               int64_t length, int64_t *room);
 
 // Learns from the texts of training rows, which must live until it returns. `index`: row of each sample;
 // NULL = its number.

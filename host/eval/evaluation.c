@@ -121,6 +121,16 @@ co_status co_evaluation_make_room(co_evaluation *e, int64_t i, int64_t rows) {
   return CO_OK;
 }
 
+co_status co_evaluation_open_texts(co_evaluation *e, int64_t i, co_dataset *dataset) {
+  const co_output_feature *output = &e->model->outputs[i];
+  const char *const *texts;
+  const int64_t *index;
+  int64_t rows;
+  if (!output->text) return CO_OK;
+  CO_RETURN_IF_FAILED(co_dataset_texts(dataset, output->column->name, &texts, &rows, &index));
+  return co_scores_compare_with(&e->scores[i], output->text, texts, rows, index);
+}
+
 // A model of events' items has one output.
 static co_status open_history(evaluating *e, co_scores *scores, co_dataset *dataset) {
   scores->exclude_seen = e->options->exclude_seen;
@@ -138,6 +148,7 @@ static co_status open_scores(evaluating *e, co_dataset *dataset, int64_t count) 
     if (!e->out->collects[i]) continue;
     if (output->column->type != CO_COLUMN_CATEGORY && output->width > most) most = output->width;
     CO_RETURN_IF_FAILED(co_evaluation_make_room(e->out, i, count));
+    CO_RETURN_IF_FAILED(co_evaluation_open_texts(e->out, i, dataset));
     if (!is_catalogue(output)) continue;
     if (!e->units) CO_RETURN_IF_FAILED(co_sample_units(&e->units, ctx, dataset));
     CO_RETURN_IF_FAILED(open_history(e, &e->out->scores[i], dataset));

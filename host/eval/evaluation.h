@@ -44,6 +44,8 @@ co_status co_evaluate(co_evaluation *out, co_predictor *predictor, co_dataset *d
 
 // Room for the scores of so many rows of an output; for errors of images, of one that gives some back.
 co_status co_evaluation_make_room(co_evaluation *evaluation, int64_t output, int64_t rows);
+// Of a text, after that: what its rows are compared with.
+co_status co_evaluation_open_texts(co_evaluation *evaluation, int64_t output, co_dataset *dataset);
 co_status co_evaluation_make_quality(co_evaluation *evaluation, int64_t output);
 // Metrics of the scores that are there.
 co_status co_evaluation_measure_all(co_evaluation *evaluation);

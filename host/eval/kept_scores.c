@@ -8,7 +8,7 @@
 
 #define KIND "scores"
 #define FORMAT "cohort-kept-scores"
-enum { VERSION = 2, QUALITIES = 4 };
+enum { VERSION = 3, QUALITIES = 4 };
 
 typedef struct kept {
   const co_model *model;

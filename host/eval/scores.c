@@ -34,11 +34,23 @@ co_status co_scores_create(co_scores *s, co_context *ctx, co_column_type type, i
   s->weight = co_alloc(ctx, (size_t)(rows + 1) * sizeof *s->weight);
   s->sample = co_alloc_zero(ctx, (size_t)rows + 1, sizeof *s->sample);
   s->unit = co_alloc_zero(ctx, (size_t)rows + 1, sizeof *s->unit);
-  if (type == CO_COLUMN_TEXT) s->room = co_alloc(ctx, 2 * ((size_t)width + 1) * sizeof *s->room);
-  return s->score && s->target && s->weight && s->sample && s->unit &&
-                 (s->room || type != CO_COLUMN_TEXT)
-             ? CO_OK
-             : CO_ERR_MEMORY;
+  return s->score && s->target && s->weight && s->sample && s->unit ? CO_OK : CO_ERR_MEMORY;
+}
+
+co_status co_scores_compare_with(co_scores *s, const co_text_output *text, const char *const *texts,
+                                 int64_t rows, const int64_t *index) {
+  size_t longest = 0; // bytes: as many as tokens or more
+  for (int64_t i = 0; i < rows; i++) {
+    const size_t length = strlen(texts[i]);
+    if (length > longest) longest = length;
+  }
+  s->text = text;
+  s->texts = texts;
+  s->text_index = index;
+  s->longest = (int64_t)longest;
+  s->room = co_alloc(s->ctx, 2 * (longest + 1) * sizeof *s->room);
+  s->codes = co_alloc(s->ctx, (longest + 1) * sizeof *s->codes);
+  return s->room && s->codes ? CO_OK : CO_ERR_MEMORY;
 }
 
 void co_scores_free(co_scores *s) {
@@ -49,6 +61,7 @@ void co_scores_free(co_scores *s) {
   co_free(s->ctx, s->sample);
   co_free(s->ctx, s->unit);
   co_free(s->ctx, s->room);
+  co_free(s->ctx, s->codes);
   memset(s, 0, sizeof *s);
 }
 
@@ -94,9 +107,11 @@ static void keep_list(const co_scores *s, int64_t sample, const float *score, in
   out[LISTED_SEEN] = count ? (float)seen / (float)count : 0;
 }
 
-static double keep_match(const co_scores *s, const float *codes, const int32_t *target,
+static double keep_match(const co_scores *s, int64_t sample, const float *codes,
                          float out[TEXT_KEPT]) {
-  const co_text_match match = co_text_match_of(codes, target, s->width, s->room);
+  const char *true_text = s->texts[s->text_index ? s->text_index[sample] : sample];
+  const int64_t length = co_text_output_tell_apart(s->text, true_text, s->longest, s->codes);
+  const co_text_match match = co_text_match_of(codes, s->width, s->codes, length, s->room);
   out[EXACT] = match.exact;
   out[EDITS] = (float)match.edits;
   out[LENGTH] = (float)match.length;
@@ -106,8 +121,7 @@ static double keep_match(const co_scores *s, const float *codes, const int32_t *
 // Returns the row's target.
 static double keep_row(const co_scores *s, int64_t sample, const float *from, const void *target,
                        int64_t i, float *to) {
-  if (s->type == CO_COLUMN_TEXT)
-    return keep_match(s, from, (const int32_t *)target + i * s->width, to);
+  if (s->type == CO_COLUMN_TEXT) return keep_match(s, sample, from, to);
   const double value = s->type == CO_COLUMN_CATEGORY ? (double)((const int32_t *)target)[i]
                                                      : (double)((const float *)target)[i];
   if (s->kept != CO_KEPT_SCORES)

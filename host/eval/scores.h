@@ -28,7 +28,14 @@ typedef struct co_scores {
   double *weight;
   int64_t *sample;
   int64_t *unit; // rows of one number belong together; of a catalogue they are neighbours
-  int64_t *room; // of a text, to count edits
+  // Of texts that are added: what they are compared with, by row of `text_index` (NULL = the sample's
+  // number), and room to count edits.
+  const struct co_text_output *text;
+  const char *const *texts;
+  const int64_t *text_index;
+  int64_t *room;
+  int32_t *codes;
+  int64_t longest;
   // Of lists: what the samples to be added had before; borrowed, NULL = they have no histories. Where
   // that is not to be recommended, repeats have no places.
   co_seen *seen;
@@ -41,9 +48,11 @@ void co_scores_free(co_scores *scores);          // legal on a zeroed struct
 int64_t co_scores_kept(const co_scores *scores); // numbers a row in `score`
 // Adds row i of others of the same kind.
 void co_scores_copy(co_scores *scores, const co_scores *from, int64_t i);
-// Adds rows; those of weight 0 are left out. `target`: i32 of a category, codes i32 (rows, width) of a
-// text, else float. `samples` may
-// be NULL.
+// Before texts are added: those of the dataset (rows), which live as long. May fail for memory.
+co_status co_scores_compare_with(co_scores *scores, const struct co_text_output *text,
+                                 const char *const *texts, int64_t rows, const int64_t *index);
+// Adds rows; those of weight 0 are left out. `target`: i32 of a category, else float; of a text it is not
+// read. `samples` may be NULL, but of texts.
 // `units`: by sample; NULL = each row is one.
 void co_scores_add(co_scores *scores, const int64_t *samples, const int64_t *units,
                    const float *score, const void *target, const float *weight, int64_t rows);

@@ -49,13 +49,25 @@ typedef struct copying {
   int32_t *target, *row;
 } copying;
 
+// What the text is cut to, as what is written is.
+static void write_row(copying *c, const char *text, float *codes) {
+  const int64_t most = c->output->width - 1;
+  const int64_t count = co_text_output_tell_apart(c->output->text, text, most, c->row);
+  for (int64_t k = 0; k < count; k++)
+    codes[k] = (float)c->row[k];
+  codes[count] = CO_TEXT_END;
+  for (int64_t k = count + 1; k <= most; k++)
+    codes[k] = CO_TEXT_NOTHING;
+}
+
 static void write_codes(copying *c, const int64_t *samples, int64_t rows) {
   const int64_t width = c->output->width;
-  const int32_t *codes = c->texts ? c->row : c->output->text->most_frequent->bytes;
+  const int32_t *codes = c->output->text->most_frequent->bytes;
   for (int64_t i = 0; i < rows; i++) {
-    if (c->texts)
-      co_text_output_encode(c->output->text, c->texts[c->index ? c->index[samples[i]] : samples[i]],
-                            c->row);
+    if (c->texts) {
+      write_row(c, c->texts[c->index ? c->index[samples[i]] : samples[i]], c->codes + i * width);
+      continue;
+    }
     for (int64_t k = 0; k < width; k++)
       c->codes[i * width + k] = (float)codes[k];
   }
@@ -92,12 +104,14 @@ static co_status measure_output(copying *c, const int64_t *samples, int64_t coun
   return room ? CO_OK : CO_ERR_MEMORY;
 }
 
-static co_status measure_all(copying *c, const int64_t *samples, int64_t count) {
+static co_status measure_all(copying *c, co_dataset *dataset, const int64_t *samples,
+                             int64_t count) {
   for (int64_t i = 0; i < c->out->model->output_count; i++) {
     c->output = &c->out->model->outputs[i];
     c->out->collects[i] = c->output->text != NULL;
     if (!c->output->text) continue;
     CO_RETURN_IF_FAILED(co_evaluation_make_room(c->out, i, count));
+    CO_RETURN_IF_FAILED(co_evaluation_open_texts(c->out, i, dataset));
     CO_RETURN_IF_FAILED(measure_output(c, samples, count));
   }
   return co_evaluation_measure_all(c->out);
@@ -114,7 +128,7 @@ co_status co_text_baseline_evaluate(co_evaluation *out, int64_t baseline, co_dat
                                          &rows, &c.index));
   CO_RETURN_IF_FAILED(co_sample_owners(&c.owners, dataset));
   CO_RETURN_IF_FAILED(co_collator_create_targets(&c.targets, out->model, dataset));
-  co_status status = measure_all(&c, samples, count);
+  co_status status = measure_all(&c, dataset, samples, count);
   co_collator_free(c.targets);
   return status;
 }

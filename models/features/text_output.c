@@ -63,6 +63,31 @@ static int32_t code_of(const co_text_output *text, const char *token, int64_t le
   return CO_TEXT_UNKNOWN;
 }
 
+// FNV-1a.
+static uint64_t hash_of(const char *bytes, int64_t length) {
+  uint64_t hash = 0xCBF29CE484222325u;
+  for (int64_t i = 0; i < length; i++)
+    hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001B3u;
+  return hash;
+}
+
+// Behind the codes of the largest vocabulary, and below 2^24, which floats are exact for.
+static int32_t apart(const char *token, int64_t length) {
+  enum { FIRST_APART = 1 << 21, CODES_APART = 1 << 23 };
+  return FIRST_APART + (int32_t)(hash_of(token, length) % CODES_APART);
+}
+
+int64_t co_text_output_tell_apart(const co_text_output *text, const char *from, int64_t most,
+                                  int32_t *codes) {
+  int64_t count = 0, length;
+  for (const char *token; count < most && (token = next_token(text, &from, &length));) {
+    codes[count] = code_of(text, token, length);
+    if (codes[count] == CO_TEXT_UNKNOWN) codes[count] = apart(token, length);
+    count++;
+  }
+  return count;
+}
+
 int64_t co_text_output_encode(const co_text_output *text, const char *from, int32_t *codes) {
   int64_t count = 0, length;
   const char *token;
@@ -102,24 +127,16 @@ static int64_t tokens_in(const float *codes, int64_t width) {
   return count;
 }
 
-co_text_match co_text_match_of(const float *codes, const int32_t *target, int64_t width,
-                               int64_t *room) {
-  co_text_match match = {.exact = true};
+co_text_match co_text_match_of(const float *codes, int64_t width, const int32_t *target,
+                               int64_t length, int64_t *room) {
   const int64_t count = tokens_in(codes, width);
-  int64_t *before = room, *now = room + width + 1;
-  bool ends = false;
-  for (int64_t i = 0; i < width; i++) {
-    match.exact = match.exact && codes[i] == (float)target[i];
-    ends = ends || target[i] == CO_TEXT_END;
-  }
-  match.exact = match.exact && ends; // else there is more of it than can be compared
-  while (match.length < width && target[match.length] >= CO_TEXT_UNKNOWN)
-    match.length++;
-  for (int64_t k = 0; k <= match.length; k++)
+  co_text_match match = {.length = length};
+  int64_t *before = room, *now = room + length + 1;
+  for (int64_t k = 0; k <= length; k++)
     before[k] = k;
   for (int64_t i = 1; i <= count; i++) {
     now[0] = i;
-    for (int64_t k = 1; k <= match.length; k++) {
+    for (int64_t k = 1; k <= length; k++) {
       const int64_t replaced = before[k - 1] + (codes[i - 1] != (float)target[k - 1]);
       const int64_t moved = (before[k] < now[k - 1] ? before[k] : now[k - 1]) + 1;
       now[k] = replaced < moved ? replaced : moved;
@@ -128,19 +145,12 @@ co_text_match co_text_match_of(const float *codes, const int32_t *target, int64_
     before = now;
     now = swapped;
   }
-  match.edits = before[match.length];
+  match.edits = before[length];
+  match.exact = !match.edits && count < width && codes[count] == CO_TEXT_END;
   return match;
 }
 
 // ---- fitting -----------------------------------------------------------------------------------
-
-// FNV-1a.
-static uint64_t hash_of(const char *bytes, int64_t length) {
-  uint64_t hash = 0xCBF29CE484222325u;
-  for (int64_t i = 0; i < length; i++)
-    hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001B3u;
-  return hash;
-}
 
 static co_status count_tokens(co_token_counts *counts, const co_text_output *text,
                               const char *from) {

@@ -78,6 +78,30 @@ expect 0 train -c several.yaml --dataset several.h5 --run-dir several --quiet --
 expect 0 evaluate -m several --dataset several.h5 --json --quiet
 grep -qF '"paired":{"most_frequent":{"reply":' out || fail 'several samples: no baseline is paired'
 
+# Words of which hardly one comes twice, and texts longer than what is written: none is a match, but what is
+# copied from where it stands.
+awk 'BEGIN {
+  srand(5)
+  print "id,note,same,reply"
+  for (i = 0; i < 240; i++) {
+    reply = "ok w" int(rand() * 1e6)
+    print i ",u" int(rand() * 1e6) " v" int(rand() * 1e6) "," reply "," reply (i % 2 ? "" : " and more of it")
+  }
+}' >w.csv
+expect 0 import -O w.h5 w.csv --key id --target reply --type reply=text --type note=text --type same=text --seed 2
+cat >w.yaml <<'END'
+input_features:
+  - {select: text, type: text_sequence}
+output_features:
+  - {name: reply, decoder: {tokens: words, min_frequency: 4, max_length: 2, units: 8, embedding_size: 4}}
+trainer: {max_epochs: 8, batch_size: 32, learning_rate: 0.02}
+END
+expect 0 train -c w.yaml --dataset w.h5 --run-dir w --seed 4 --quiet
+expect 0 evaluate -m w --dataset w.h5 --json --quiet --require 'reply.token_accuracy<=0.8' \
+  --require 'reply.exact_match<=0' --require 'reply.token_error_rate>=0.7'
+grep -qE '"copy note":\{"reply":\{[^}]*"exact_match":0,"token_error_rate":1[},]' out || fail 'words told apart by nothing'
+grep -qE '"copy same":\{"reply":\{[^}]*"exact_match":0\.[3-7]' out || fail 'a word that is copied is no match'
+
 # The other cell.
 expect 0 train -c c.yaml --dataset d.h5 --run-dir lstm --seed 4 --quiet \
   --set trainer.max_epochs=12 --set output_features.behind.decoder.cell_type=lstm

@@ -107,9 +107,10 @@ static void test_words(void **state) {
   close_rig(&r);
 }
 
-static void matches(const float *codes, const int32_t *target, bool exact, int edits, int length) {
-  int64_t room[2 * 6];
-  const co_text_match match = co_text_match_of(codes, target, 5, room);
+static void matches(const float *codes, const int32_t *target, int64_t length, bool exact,
+                    int edits) {
+  int64_t room[2 * 8];
+  const co_text_match match = co_text_match_of(codes, 5, target, length, room);
   assert_int_equal(match.exact, exact);
   assert_int_equal(match.edits, edits);
   assert_int_equal(match.length, length);
@@ -117,12 +118,33 @@ static void matches(const float *codes, const int32_t *target, bool exact, int e
 
 static void test_matches(void **state) {
   (void)state;
-  matches((const float[]){3, 4, 5, 1, 0}, (const int32_t[]){3, 4, 5, 1, 0}, true, 0, 3);
-  matches((const float[]){1, 0, 0, 0, 0}, (const int32_t[]){3, 4, 5, 1, 0}, false, 3, 3);
-  matches((const float[]){4, 5, 3, 1, 0}, (const int32_t[]){3, 4, 5, 1, 0}, false, 2, 3);
-  matches((const float[]){3, 5, 5, 5, 1}, (const int32_t[]){3, 4, 1, 0, 0}, false, 3, 2);
-  matches((const float[]){3, 4, 5, 6, 0}, (const int32_t[]){3, 4, 5, 6, 0}, false, 0, 4); // cut off
-  matches((const float[]){3, 1, 0, 0, 0}, (const int32_t[]){2, 1, 0, 0, 0}, false, 1, 1);
+  const int32_t five[5] = {3, 4, 5, 6, 7};
+  matches((const float[]){3, 4, 5, 1, 0}, five, 3, true, 0);
+  matches((const float[]){1, 0, 0, 0, 0}, five, 3, false, 3);
+  matches((const float[]){1, 0, 0, 0, 0}, five, 0, true, 0);
+  matches((const float[]){4, 5, 3, 1, 0}, five, 3, false, 2);
+  matches((const float[]){3, 5, 5, 5, 1}, five, 2, false, 3);
+  matches((const float[]){3, 4, 5, 6, 1}, five, 4, true, 0);
+  matches((const float[]){3, 4, 5, 6, 0}, five, 4, false, 0); // it would write on
+  matches((const float[]){3, 4, 5, 6, 1}, five, 5, false, 1); // there is more of it
+  matches((const float[]){5, 6, 7, 1, 0}, five, 5, false, 2);
+}
+
+// Words that are not in the vocabulary are no match of each other, but of themselves.
+static void test_told_apart(void **state) {
+  (void)state;
+  rig r;
+  int32_t codes[8];
+  open_rig(&r, "tokens: words, max_length: 2, units: 3");
+  assert_int_equal(co_text_output_tell_apart(r.output->text, "one ba other  one", 8, codes), 4);
+  assert_int_equal(codes[1], 4);
+  assert_int_equal(codes[0], codes[3]);
+  assert_int_not_equal(codes[0], codes[2]);
+  for (int k = 0; k < 4; k += 2)
+    assert_true(codes[k] >= 1 << 21 && codes[k] < 1 << 24);
+  assert_int_equal(co_text_output_tell_apart(r.output->text, "one ba other  one", 3, codes), 3);
+  assert_int_equal(co_text_output_tell_apart(r.output->text, "", 8, codes), 0);
+  close_rig(&r);
 }
 
 // ---- step by step ------------------------------------------------------------------------------
@@ -279,7 +301,7 @@ static void test_lstm(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_characters), TRAINING_TEST(test_words),
-                                     TRAINING_TEST(test_matches), TRAINING_TEST(test_gru),
-                                     TRAINING_TEST(test_lstm)};
+                                     TRAINING_TEST(test_matches),    TRAINING_TEST(test_told_apart),
+                                     TRAINING_TEST(test_gru),        TRAINING_TEST(test_lstm)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,15 +32,17 @@ extern const co_metric_class co_metric_token_error_rate;
 const co_metric_class co_metric_token_error_rate = {
     .name = "token_error_rate",
     .doc = "Tokens of what is written that are to be inserted, left out or replaced (Levenshtein "
-           "1966), over those of the true texts.",
+           "1966), over those of the true texts, however long they are.",
     .op = CO_OP_COUNT,
     .text_score = token_error_rate};
 
 extern const co_metric_class co_metric_token_accuracy;
 const co_metric_class co_metric_token_accuracy = {
     .name = "token_accuracy",
-    .doc = "Mean over rows of the share of tokens, the end among them, that are the likeliest "
-           "where the true ones before them are told.",
+    .doc =
+        "Mean over rows of the share of tokens, the end among them, that are the likeliest "
+        "where the true ones before them are told; of the first max_length. Rare ones, which are "
+        "never written, are misses; in log_loss they are one more token.",
     .op = CO_OP_CATEGORICAL_HITS,
     .text = true,
     .higher_is_better = true};
