@@ -230,8 +230,8 @@ static void test_mixed(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TRAINING_TEST(test_table), TRAINING_TEST(test_events),
-                                     TRAINING_TEST(test_blended), TRAINING_TEST(test_images),
-                                     TRAINING_TEST(test_mixed)};
+  const struct CMUnitTest tests[] = {TRAINING_TEST(test_table),   TRAINING_TEST(test_events),
+                                     TRAINING_TEST(test_windows), TRAINING_TEST(test_blended),
+                                     TRAINING_TEST(test_images),  TRAINING_TEST(test_mixed)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
