@@ -132,8 +132,15 @@ co_status co_bootstrap(co_interval *out, co_measured *measured,
   return status;
 }
 
+static bool same_units(const co_measured *a, const co_measured *b) {
+  for (int64_t i = 0; i < a->rows; i++)
+    if ((a->unit ? a->unit[i] : i) != (b->unit ? b->unit[i] : i)) return false;
+  return true;
+}
+
 static co_status check_pair(const co_measured *a, const co_measured *b) {
-  if (a->rows == b->rows && a->units == b->units && a->type == b->type) return CO_OK;
+  if (a->rows == b->rows && a->units == b->units && a->type == b->type && same_units(a, b))
+    return CO_OK;
   return co_fail(CO_ERR_INTERNAL, "scores of other rows cannot be paired");
 }
 

@@ -41,7 +41,7 @@ typedef struct co_paired {
 } co_paired;
 
 // Differences a - b of two outputs' scores of the same rows in the same order (CO_ERR_INTERNAL if
-// their numbers differ): each draw takes the same rows of both. No interval of those that are unpaired.
+// their numbers or what is drawn of them differ): each draw takes the same rows of both. No interval of those that are unpaired.
 co_status co_bootstrap_paired(co_paired *out, co_measured *a, co_measured *b,
                               const co_metric_class *const *metrics, int64_t count,
                               const co_bootstrap_options *options);

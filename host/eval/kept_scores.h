@@ -3,7 +3,7 @@
 // anything again. HDF5 with a checksum over all (core/h5.h, kind "scores"); no clock, path or host in it:
 // equal runs give equal bytes. The root's attributes:
 //
-//     format               "cohort-kept-scores", version 2
+//     format               "cohort-kept-scores", version 3
 //     split                "validation"
 //     dataset_fingerprint  of the dataset and its splits, whose rows are numbered
 //     weights_sha256       of the model: that of model.h5; of selected.h5, where there is one

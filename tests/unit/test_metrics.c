@@ -307,6 +307,16 @@ static void test_units(void **state) {
     assert_int_equal(co_bootstrap(&interval[2], &apart, &metrics[k], 1, &options), CO_OK);
     assert_true(interval[2].high - interval[2].low < .8 * (interval[0].high - interval[0].low));
     co_measured_free(&apart);
+    // As many others: a draw of one is none of the other's.
+    co_paired pair;
+    for (int64_t i = 0; i < 2 * ROWS; i++)
+      twice.unit[i] = i / 2;
+    assert_int_equal(co_measured_create(&apart, &twice, NULL), CO_OK);
+    assert_true(apart.units == ROWS);
+    assert_int_equal(co_bootstrap_paired(&pair, &m[1], &m[1], &metrics[k], 1, &options), CO_OK);
+    assert_int_equal(co_bootstrap_paired(&pair, &m[1], &apart, &metrics[k], 1, &options),
+                     CO_ERR_INTERNAL);
+    co_measured_free(&apart);
     memcpy(twice.unit, units, sizeof units);
   }
   for (int i = 0; i < 2; i++)
