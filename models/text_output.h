@@ -31,6 +31,8 @@ typedef struct co_text_output {
   char *written; // room for a text
 } co_text_output;
 
+// Whether the vocabulary that a file has is one that co_text_output_fit could have made.
+bool co_text_output_is_sound(const co_text_output *text);
 // The codes of a text (max_length + 1); one that is longer has no end. Returns how many there are.
 int64_t co_text_output_encode(const co_text_output *text, const char *from, int32_t *codes);
 // The text of a row of scores; borrowed until the next.

@@ -6,6 +6,7 @@
 #include "host/device/backend.h"
 #include "host/graph/metric/metric.h"
 #include "models/feature.h"
+#include "models/text_output.h"
 
 co_status co_check_batch_size(int64_t rows) {
   if (rows >= 0 && rows <= CO_MAX_BATCH_ROWS) return CO_OK;
@@ -153,6 +154,14 @@ co_status co_model_open(co_model **out, co_model_file *file, char **path, co_are
   return co_model_open_with(out, file, path, arena, model, NULL, problems);
 }
 
+static co_status check_texts(const co_model *model, const char *path) {
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].text && !co_text_output_is_sound(model->outputs[i].text))
+      return co_fail_at(CO_ERR_MODEL, path, 0, 0, "it is damaged: the vocabulary of output '%s'",
+                        model->outputs[i].name);
+  return CO_OK;
+}
+
 co_status co_model_open_with(co_model **out, co_model_file *file, char **path, co_arena *arena,
                              const char *model, const co_new_classes *classes,
                              co_diagnostics *problems) {
@@ -166,6 +175,7 @@ co_status co_model_open_with(co_model **out, co_model_file *file, char **path, c
                       co_error_last()->message);
   CO_RETURN_IF_FAILED(status);
   CO_RETURN_IF_FAILED(co_model_file_read_fitted(ctx, *path, (*out)->fitted, (*out)->fitted_count));
+  CO_RETURN_IF_FAILED(check_texts(*out, *path));
   take_new_classes(*out, classes);
   return co_model_file_check_weights(ctx, *path, (*out)->network);
 }

@@ -48,6 +48,17 @@ static int64_t size_of(const co_text_output *text) {
   return size < 0 || size > text->max_size ? 0 : size;
 }
 
+bool co_text_output_is_sound(const co_text_output *text) {
+  const int64_t size = *(const int64_t *)text->size->bytes;
+  if (size < 0 || size > text->max_size) return false;
+  for (int64_t i = 0; i < size; i++) {
+    const char *token = token_of(text, i);
+    if (!*token || !memchr(token, 0, (size_t)text->token_bytes)) return false;
+    if (i && strcmp(token_of(text, i - 1), token) >= 0) return false;
+  }
+  return true;
+}
+
 static int32_t code_of(const co_text_output *text, const char *token, int64_t length) {
   int64_t low = 0, high = length < text->token_bytes ? size_of(text) : 0;
   while (low < high) {

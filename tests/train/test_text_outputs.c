@@ -107,6 +107,30 @@ static void test_words(void **state) {
   close_rig(&r);
 }
 
+// As a damaged file may have it.
+static void test_sound(void **state) {
+  (void)state;
+  rig r;
+  open_rig(&r, "max_length: 4, units: 3");
+  const co_text_output *text = r.output->text;
+  char *tokens = text->vocabulary->bytes;
+  int64_t *size = text->size->bytes;
+  assert_true(co_text_output_is_sound(text));
+  ++*size;
+  assert_false(co_text_output_is_sound(text)); // an empty one
+  *size = text->max_size + 1;
+  assert_false(co_text_output_is_sound(text));
+  *size = 2;
+  const char first = tokens[0];
+  tokens[0] = tokens[text->token_bytes];
+  assert_false(co_text_output_is_sound(text)); // twice the same
+  tokens[0] = first;
+  assert_true(co_text_output_is_sound(text));
+  memset(tokens, 255, (size_t)text->token_bytes);
+  assert_false(co_text_output_is_sound(text)); // without an end
+  close_rig(&r);
+}
+
 static void matches(const float *codes, const int32_t *target, int64_t length, bool exact,
                     int edits) {
   int64_t room[2 * 8];
@@ -302,6 +326,7 @@ static void test_lstm(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {TRAINING_TEST(test_characters), TRAINING_TEST(test_words),
                                      TRAINING_TEST(test_matches),    TRAINING_TEST(test_told_apart),
-                                     TRAINING_TEST(test_gru),        TRAINING_TEST(test_lstm)};
+                                     TRAINING_TEST(test_sound),      TRAINING_TEST(test_gru),
+                                     TRAINING_TEST(test_lstm)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
