@@ -180,7 +180,7 @@ static co_status find_type(const decision *d) {
   case IDS:
     if (recipe->role == CO_RECIPE_TARGET) {
       co_status status = wrong_column(d, "every row of the target has a text of its own");
-      co_hint("--type %s=text makes it one that is written", c->shown);
+      co_hint("cohort import -O d.h5 … --type %s=text makes it one that is written", c->shown);
       return status;
     }
     leave_out(d, CO_RECIPE_ID, CO_LOG_INFO, "every row has a text of its own");

@@ -110,6 +110,8 @@ static co_status choose_output(co_explaining *e) {
   const co_model *model = e->predictor->model;
   const char *name = e->options->target;
   e->output = &model->outputs[0];
+  for (int64_t i = model->output_count; i-- > 0;)
+    if (co_attribution_takes(&model->outputs[i])) e->output = &model->outputs[i];
   for (int64_t i = 0; name && i < model->output_count; i++) {
     e->output = &model->outputs[i];
     if (strcmp(e->output->name, name) == 0) break;

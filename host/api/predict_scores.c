@@ -30,6 +30,10 @@ static co_status create_ranking(co_scoring *s, int64_t columns, int64_t width) {
 
 static co_status make_calibrated(co_scoring *s) {
   const co_model *model = s->told;
+  bool any = false;
+  for (int64_t i = 0; i < model->output_count; i++)
+    any = any || model->outputs[i].decided;
+  if (!any) return co_fail(CO_ERR_USAGE, "--calibrated: no output has probabilities to calibrate");
   float *at = co_arena_alloc(s->arena, (size_t)s->width, sizeof *at);
   s->calibrated = co_arena_alloc(s->arena, (size_t)model->output_count, sizeof *s->calibrated);
   if (!at || !s->calibrated) return CO_ERR_MEMORY;

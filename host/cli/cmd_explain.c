@@ -37,7 +37,8 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(target),
      .value = "OUTPUT",
-     .doc = "whose scores, of a model with several outputs (default: the first)"},
+     .doc = "whose scores, of a model with several outputs (default: the first that has a single "
+            "value)"},
     {.name = "class",
      .kind = CLI_TEXT,
      .offset = AT(class_),

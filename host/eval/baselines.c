@@ -212,9 +212,21 @@ static co_status create_all(co_baselines *out, const co_model *network,
   return predicts_nothing(out->model, settings->blend);
 }
 
+// Outputs that have baselines where no text stands beside them.
+static void tell_of_texts(const co_model *network) {
+  const char *text = NULL, *other = NULL;
+  for (int64_t i = 0; i < network->output_count; i++)
+    *(network->outputs[i].text ? &text : &other) = network->outputs[i].name;
+  if (text && other)
+    co_log(network->ctx, CO_LOG_WARN, "baselines",
+           "none of output '%s', since '%s' beside it is a text: a model of its own has them",
+           other, text);
+}
+
 co_status co_baselines_create(co_baselines *out, const co_model *network,
                               const co_baseline_settings *settings) {
   *out = (co_baselines){.ctx = network->ctx};
+  if (settings->count) tell_of_texts(network);
   if (!settings->count || (settings->automatic && !settings->blend && !is_table(network)))
     return CO_OK;
   CO_RETURN_IF_FAILED(refuse_texts(network));

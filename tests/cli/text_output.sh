@@ -119,7 +119,18 @@ expect 0 inspect preset
 expect 0 inspect run
 grep -qF 'golden   16 training rows as they are, with what was written: word' out || fail 'inspect tells of no texts that are kept'
 
+# Beside another output, which has a share in what is explained, but no baselines.
+awk -F, 'NR == 1 { print $0 ",g" } NR > 1 { print $0 "," ($2 ~ /a/ ? "in" : "out") }' t.csv >g.csv
+expect 0 import -O g.h5 g.csv --key id --target behind --target g --type behind=text --type word=text --seed 2
+sed 's/^output_features:/&\n  - {name: g}/' c.yaml >g.yaml
+expect 0 train -c g.yaml --dataset g.h5 --run-dir two --set trainer.max_epochs=1
+grep -qF "none of output 'g', since 'behind' beside it is a text" err || fail 'nothing says why there are no baselines'
+expect 0 explain -m two --dataset g.h5 --quiet
+refused 2 "'behind' has no single value" -- explain -m two --dataset g.h5 --target behind
+expect 0 predict -m two --dataset g.h5 -O two.csv --calibrated --quiet
+
 # Ways that a text does not go.
+refused 2 'no output has probabilities' -- predict -m run --dataset t.csv -O e.csv --calibrated
 refused 5 'cannot be exported to C' -- export c -m run -O x.c
 refused 5 'cannot be exported to ONNX' -- export onnx -m run -O x.onnx
 refused 5 'write no text together' -- predict -m run -m lstm --ensemble mean --dataset t.csv -O e.csv
