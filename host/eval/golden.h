@@ -33,8 +33,9 @@ co_status co_golden_write(co_atomic_file *out, co_context *ctx, const co_model *
                           const co_model_golden *golden, const char *beside);
 
 typedef struct co_golden_result {
-  int64_t rows;      // 0: the model has none, nothing was checked
-  double difference; // the largest, as a share of the output's largest golden score; of texts, of the rows
+  int64_t rows; // 0: the model has none, nothing was checked
+  double
+      difference; // the largest, as a share of the output's largest golden score; of texts, of the rows
   double allowed;
 } co_golden_result;
 // Scores the rows of the predictor's file. CO_ERR_GATE naming row and output if a score differs by
