@@ -101,7 +101,7 @@ static bool is_listed(const char *options, const char *key) {
 
 static bool is_of_training(const char *key) {
   return co_text_ends_in(key, "_initializer") || strcmp(key, "zero_first") == 0 ||
-         strcmp(key, "update") == 0;
+         strcmp(key, "update") == 0 || strcmp(key, "unknown_rate") == 0;
 }
 
 // `strides: 0` of pooling is what Keras calls null.
