@@ -38,9 +38,11 @@ static co_status read_axis(const co_graph *graph, const dot_options *o, const co
                  x->rank - 1);
 }
 
-// To length 1 along the last dimension: by root mean square, times 1 / sqrt(size).
+// To length 1 along the last dimension: by root mean square, times 1 / sqrt(size). Of vectors shorter than
+// about 1e-8 the result is shorter, of 0 it is 0; Keras' are from 1e-7 on.
 static co_status normalise(co_graph *graph, co_value scale, co_value *x) {
-  const co_op_attr attr = {.epsilon = 1e-12, .rms = 1};
+  const co_shape *shape = co_value_shape(graph, *x);
+  const co_op_attr attr = {.epsilon = 1e-18 / (double)shape->dim[shape->rank - 1], .rms = 1};
   co_value operands[2] = {*x, scale};
   return co_emit(graph, CO_OP_LAYER_NORM, &attr, 2, operands, x);
 }
