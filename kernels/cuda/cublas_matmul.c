@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // MATMUL and its gradients by one strided batch of cuBLASLt, which counts columns first: y' = b' a'.
-#include <limits.h>
 #include <string.h>
 
 #include "kernels/cuda/cublas_product.h"
 #include "kernels/matmul.h"
+
+// Kernels count those of a batch by the z of a grid, which ends there.
+enum { MOST_MATRICES = 65535 };
 
 typedef struct matmul {
   co_prepared base;
@@ -49,7 +51,7 @@ co_status co_cuda_plan_matmul(co_cuda *cuda, const co_cuda_impl *impl, const co_
     if (!co_cuda_is_data(&desc->in[i])) return co_cuda_refuse(answer, "f32 and bf16 only");
   if (!co_cuda_is_data(&desc->out[0])) return co_cuda_refuse(answer, "f32 and bf16 only");
   if (self.of.size == 1) return co_cuda_refuse(answer, "one number a row is no product");
-  if (self.of.count > INT32_MAX) return co_cuda_refuse(answer, "too many rows");
+  if (self.of.count > MOST_MATRICES) return co_cuda_refuse(answer, "too many rows");
   const co_cuda_product_shape s = shape_of(&self.of, desc);
   char way[CO_CUDA_WAY];
   co_status status = co_cuda_product_create(cuda, &s, 0, way, &self.product);

@@ -571,6 +571,20 @@ static void choose_recurrent(co_context *ctx, double seconds, int64_t events, co
   co_choices_free(choices);
 }
 
+// Products of each row's matrices, of more of them than the z of a grid counts by our own kernel.
+static void choose_product(co_context *ctx, int64_t rows, const char *implementation) {
+  co_op_desc desc = {.op = CO_OP_MATMUL, .has_in = 3, .has_out = 1};
+  co_backend *backend;
+  co_op_choice choice;
+  for (int i = 0; i < 2; i++)
+    describe_operand(&desc.in[i], co_shape_make(3, rows, INT64_C(2), INT64_C(2)));
+  describe_operand(&desc.out[0], desc.in[0].shape);
+  OK(co_backend_open_device(&backend, ctx, "cuda:0", NULL));
+  OK(backend->api->query(backend, &desc, &choice));
+  CHECK(strcmp(choice.implementation, implementation) == 0);
+  backend->api->free(backend);
+}
+
 // By a rule, or by the made-up clock, on which any call of a library takes longer than a kernel.
 static void tune_recurrent(co_context *ctx) {
   choose_recurrent(ctx, -1, 8, CO_RNN_OWN, "cudnn", 3, "");
@@ -589,6 +603,8 @@ static void tune(const char *fusion) {
   CHECK(choose(ctx, 0, CO_CHOSEN_HEURISTIC).launches == 1);
   CHECK(choose(ctx, 100, CO_CHOSEN_TUNED).launches == (strcmp(fusion, "dear") == 0 ? 2 : 1));
   tune_recurrent(ctx);
+  choose_product(ctx, 65535, "cublaslt");
+  choose_product(ctx, 65536, "cuda");
   close_context(ctx);
 }
 
