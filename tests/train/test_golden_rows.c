@@ -183,7 +183,10 @@ static bool holds(const char *path, const char *word) {
   size_t size = 0;
   char *bytes = read_whole(path, &size);
   assert_non_null(bytes);
-  const bool found = memmem(bytes, size, word, strlen(word)) != NULL;
+  const size_t length = strlen(word);
+  bool found = false;
+  for (size_t i = 0; !found && i + length <= size; i++)
+    found = memcmp(bytes + i, word, length) == 0;
   free(bytes);
   return found;
 }
