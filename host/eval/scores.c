@@ -169,13 +169,20 @@ static bool has_sound_places(const co_scores *s, const float *row) {
   return sound;
 }
 
+static bool is_sound_match(const float *kept) {
+  return is_whole((double)kept[EXACT], 0, 1) && is_whole((double)kept[EDITS], 0, INT32_MAX) &&
+         is_whole((double)kept[LENGTH], 0, INT32_MAX);
+}
+
 bool co_scores_are_sound(const co_scores *s) {
   const bool places = s->type == CO_COLUMN_CATEGORY && s->kept != CO_KEPT_SCORES;
   for (int64_t i = 0; i < s->count; i++) {
-    if (!(s->weight[i] > 0)) return false;
+    const float *kept = s->score + i * co_scores_kept(s);
+    if (!(s->weight[i] > 0) || s->unit[i] < 0) return false;
+    if (s->type == CO_COLUMN_TEXT && !is_sound_match(kept)) return false;
     if (s->type == CO_COLUMN_CATEGORY && !is_whole(s->target[i], 0, (double)s->width - 1))
       return false;
-    if (places && !has_sound_places(s, s->score + i * co_scores_kept(s))) return false;
+    if (places && !has_sound_places(s, kept)) return false;
   }
   return true;
 }

@@ -494,6 +494,36 @@ static void test_damaged_places(void **state) {
     }
 }
 
+// Of texts whether they are equal, edits and length are kept.
+static void test_damaged_matches(void **state) {
+  (void)state;
+  enum { LENGTH = 3 };
+  static const struct {
+    int at;
+    float value;
+    bool sound;
+  } cases[] = {{0, 0, true},   {0, .5f, false}, {0, 2, false},   {0, NAN, false},
+               {1, -1, false}, {1, 7, true},    {1, .5f, false}, {1, INFINITY, false},
+               {2, -1, false}, {2, 0, true},    {2, NAN, false}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    co_scores s;
+    assert_int_equal(co_scores_create(&s, ctx, CO_COLUMN_TEXT, LENGTH, CO_KEPT_SCORES, 1), CO_OK);
+    s.count = 1;
+    s.weight[0] = 1;
+    s.target[0] = 2;
+    s.score[0] = 1;
+    s.score[1] = 0;
+    s.score[2] = 2;
+    assert_true(co_scores_are_sound(&s));
+    s.score[cases[i].at] = cases[i].value;
+    assert_int_equal(co_scores_are_sound(&s), cases[i].sound);
+    s.score[cases[i].at] = 1;
+    s.unit[0] = -1;
+    assert_false(co_scores_are_sound(&s));
+    co_scores_free(&s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scikit_learn),
@@ -508,6 +538,7 @@ int main(void) {
       cmocka_unit_test(test_catalogue),
       cmocka_unit_test(test_repeats),
       cmocka_unit_test(test_damaged_places),
+      cmocka_unit_test(test_damaged_matches),
   };
   if (co_context_create(&ctx, NULL) != CO_OK) return 1;
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
