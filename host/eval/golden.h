@@ -34,8 +34,8 @@ co_status co_golden_write(co_atomic_file *out, co_context *ctx, const co_model *
 
 typedef struct co_golden_result {
   int64_t rows; // 0: the model has none, nothing was checked
-  double
-      difference; // the largest, as a share of the output's largest golden score; of texts, of the rows
+  // The largest, as a share of the output's largest golden score; of texts, the share of rows that differ.
+  double difference;
   double allowed;
 } co_golden_result;
 // Scores the rows of the predictor's file. CO_ERR_GATE naming row and output if a score differs by

@@ -115,6 +115,10 @@ typedef struct co_model_file {
 // What is damaged or of another format is CO_ERR_MODEL, what cannot be read CO_ERR_IO.
 co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *path);
 // Fills fitted arrays by their names.
+// Whether the file has the array with other values than these; one that it lacks, or has in another shape, is
+// not compared.
+co_status co_model_file_has_other(bool *out, co_context *ctx, const char *path,
+                                  const co_fitted *fitted);
 co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted *const *fitted,
                                     int64_t count);
 // Empty where the file has none.
