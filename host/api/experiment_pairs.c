@@ -104,7 +104,12 @@ void co_experiment_pairs_end(co_experiment *e) {
   int64_t kept = 0;
   for (int64_t i = 0; i < e->pair_count; i++) {
     co_experiment_pair p = e->pairs[i];
-    if (p.runs < e->count) continue; // in some run there was none: means would be of other rows
+    if (p.runs < e->count) { // means would be of other rows
+      co_log(e->ctx, CO_LOG_INFO, "experiment",
+             "%s of '%s' beside %s is there in %lld of %lld runs only, and left out", p.id,
+             p.output, p.baseline, (long long)p.runs, (long long)e->count);
+      continue;
+    }
     p.value /= (double)e->count;
     p.paired /= (double)e->count;
     p.found = (co_paired){p.paired, {NAN, NAN}, NAN};
