@@ -119,6 +119,7 @@ int64_t co_bound_rows(const co_model *model, int64_t rows) {
     const bool catalogue = output->column && output->column->type == CO_COLUMN_CATEGORY &&
                            output->width > CO_METRIC_CLASSES;
     if (catalogue) classes += output->width;
+    if (output->text) classes += co_text_output_classes(output->text); // logits of a step
   }
   if (!classes) return rows;
   const int64_t most = CO_CLASS_BYTES / (int64_t)sizeof(float) / classes;

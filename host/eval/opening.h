@@ -19,7 +19,7 @@ co_status co_choose_batch_size(int64_t *rows, int64_t asked, const co_model_file
                                const char *key, int64_t fallback);
 // Of so many rows those to be scored at a time: of outputs with more than CO_METRIC_CLASSES classes their
 // probabilities stay within CO_CLASS_BYTES (of 8,388 items 1,000 rows), so that a catalogue of any size
-// takes no more memory.
+// takes no more memory. So do logits of a text's next token.
 enum { CO_CLASS_BYTES = 32 << 20 };
 int64_t co_bound_rows(const co_model *model, int64_t rows);
 

@@ -119,6 +119,14 @@ expect 0 inspect preset
 expect 0 inspect run
 grep -qF 'golden   16 training rows as they are, with what was written: word' out || fail 'inspect tells of no texts that are kept'
 
+# A model to begin with, of the same letters and of one more.
+expect 0 train -c c.yaml --dataset d.h5 --run-dir again --init-from run --set trainer.max_epochs=1
+! grep -qF 'writes other tokens' err || fail 'the same letters are told to be others'
+sed 's/é/h/g' t.csv >h.csv
+expect 0 import -O h.h5 h.csv --key id --target behind --type behind=text --type word=text --seed 2
+expect 0 train -c c.yaml --dataset h.h5 --run-dir other --init-from run --set trainer.max_epochs=1
+grep -qF "output 'behind' writes other tokens than in " err || fail 'nothing tells of other letters'
+
 # Beside another output, which has a share in what is explained, but no baselines.
 awk -F, 'NR == 1 { print $0 ",g" } NR > 1 { print $0 "," ($2 ~ /a/ ? "in" : "out") }' t.csv >g.csv
 expect 0 import -O g.h5 g.csv --key id --target behind --target g --type behind=text --type word=text --seed 2

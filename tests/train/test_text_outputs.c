@@ -3,6 +3,7 @@
 #include "training.h"
 
 #include "host/eval/decoding.h"
+#include "host/eval/opening.h"
 #include "host/exec/program.h"
 #include "models/feature.h"
 #include "models/text_output.h"
@@ -128,6 +129,18 @@ static void test_sound(void **state) {
   assert_true(co_text_output_is_sound(text));
   memset(tokens, 255, (size_t)text->token_bytes);
   assert_false(co_text_output_is_sound(text)); // without an end
+  close_rig(&r);
+}
+
+// As those of catalogues: logits of a step take 32 MiB at most.
+static void test_rows_at_once(void **state) {
+  (void)state;
+  rig r;
+  open_rig(&r, "max_size: 200000, max_length: 4, units: 3");
+  assert_int_equal(co_bound_rows(r.model, 1024), (32 << 20) / 4 / 200003);
+  close_rig(&r);
+  open_rig(&r, "max_length: 4, units: 3");
+  assert_int_equal(co_bound_rows(r.model, 1024), 1024);
   close_rig(&r);
 }
 
@@ -324,9 +337,9 @@ static void test_lstm(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TRAINING_TEST(test_characters), TRAINING_TEST(test_words),
-                                     TRAINING_TEST(test_matches),    TRAINING_TEST(test_told_apart),
-                                     TRAINING_TEST(test_sound),      TRAINING_TEST(test_gru),
-                                     TRAINING_TEST(test_lstm)};
+  const struct CMUnitTest tests[] = {
+      TRAINING_TEST(test_characters), TRAINING_TEST(test_words),        TRAINING_TEST(test_matches),
+      TRAINING_TEST(test_told_apart), TRAINING_TEST(test_rows_at_once), TRAINING_TEST(test_sound),
+      TRAINING_TEST(test_gru),        TRAINING_TEST(test_lstm)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
