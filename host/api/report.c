@@ -34,13 +34,10 @@ static co_status read_file(reporting *p, const char *name, char **path, char **t
 }
 
 static co_status read_run(reporting *p) {
-  char *path, *text = NULL;
   co_node *run = NULL;
-  CO_RETURN_IF_FAILED(read_file(p, "run.json", &path, &text));
-  co_status status = co_record_parse(&run, p->arena, path, text, strlen(text));
+  CO_RETURN_IF_FAILED(co_record_read(&run, p->arena, p->options->run, "run.json", "report"));
   p->report.run = run;
-  co_free(p->context->ctx, text);
-  return status;
+  return CO_OK;
 }
 
 static co_status read_profile(reporting *p) {

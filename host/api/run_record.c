@@ -14,6 +14,24 @@ co_status co_record_parse(co_node **out, co_arena *arena, const char *name, cons
   return status;
 }
 
+static bool has(co_arena *arena, const char *run, const char *name) {
+  const char *path = co_arena_format(arena, "%s/%s", run, name);
+  return path && co_path_exists(path);
+}
+
+static void hint_experiment(co_arena *arena, const char *run, const char *verb) {
+  if (has(arena, run, "folds.csv"))
+    co_hint("it is an experiment: %s/experiment.json has it beside its baselines, %s/oof.csv "
+            "each row's score; its runs are %s/fold-0, …",
+            run, run, run);
+  else if (has(arena, run, "seeds.csv"))
+    co_hint("it is an experiment: %s/experiment.json has it beside its baselines; its runs are "
+            "%s/seed-0, …",
+            run, run);
+  else
+    co_hint("%s takes directories of runs", verb);
+}
+
 co_status co_record_read(co_node **out, co_arena *arena, const char *run, const char *name,
                          const char *verb) {
   char *path = co_arena_format(arena, "%s/%s", run, name);
@@ -22,14 +40,7 @@ co_status co_record_read(co_node **out, co_arena *arena, const char *run, const 
   *out = NULL;
   if (!co_path_exists(path)) {
     co_status status = co_fail_at(CO_ERR_MODEL, run, 0, 0, "there is no run: it lacks %s", name);
-    const char *folds = co_arena_format(arena, "%s/folds.csv", run);
-    if (folds && co_path_exists(folds))
-      co_hint("it is an experiment: %s/experiment.json has it beside its baselines, %s/oof.csv "
-              "each row's "
-              "score; its runs are %s/fold-0, …",
-              run, run, run);
-    else
-      co_hint("%s takes directories of runs", verb);
+    hint_experiment(arena, run, verb);
     return status;
   }
   co_diagnostics_init(&problems, co_arena_context(arena));

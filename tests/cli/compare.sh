@@ -81,6 +81,10 @@ refused 5 'there is no run' -- compare few nothing
 mkdir folded
 echo fold,validation >folded/folds.csv
 refused 5 'folded/experiment.json has it beside its baselines' -- compare few folded
+mkdir seeded
+echo seed >seeded/seeds.csv
+refused 5 'seeded/experiment.json has it beside its baselines' -- compare few seeded
+refused 5 'seeded/experiment.json has it beside its baselines' -- report seeded -O x.html
 refused 2 'no such split' -- compare few many --split none
 refused 2 'compare' -- compare few
 
