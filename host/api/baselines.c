@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/api/baselines.h"
 
+#include <math.h>
 #include <string.h>
 
 static void render_values(co_json *json, const co_comparison *c, int64_t baseline, int64_t output) {
@@ -73,6 +74,14 @@ static void render(co_json *json, const co_comparison *c, const char *key, rende
   co_json_close(json);
 }
 
+// Texts' baselines have no probabilities.
+static bool any_has(const co_comparison *c, int64_t output, int64_t k,
+                    const co_evaluation_value *mine) {
+  for (int64_t i = 0; i < c->count; i++)
+    if (!isnan(co_comparison_value(c, i, output, k, mine))) return true;
+  return false;
+}
+
 static void print_output(co_text *text, const co_comparison *c, int64_t output) {
   co_evaluation_value mine;
   if (!*co_comparison_name(c, 0, output)) return; // of texts' baselines all, or none
@@ -83,6 +92,7 @@ static void print_output(co_text *text, const co_comparison *c, int64_t output) 
   for (int64_t k = 0;
        k < CO_MOST_COMPARED && co_evaluation_metric(c->request->evaluation, output, k, &mine);
        k++) {
+    if (!any_has(c, output, k, &mine)) continue;
     co_text_printf(text, "  %-24s %-20s %-10.6g", "", mine.name, mine.value);
     for (int64_t i = 0; i < c->count; i++)
       co_text_printf(

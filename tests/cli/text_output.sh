@@ -44,6 +44,9 @@ for known in '"most_frequent":{"behind":{"log_loss":null,"token_accuracy":null,"
   grep -qF "$known" out || fail "evaluate lacks $known"
 done
 
+expect 0 evaluate -m run --dataset d.h5 --quiet
+! grep -qw nan out || fail 'numbers are told that no baseline has'
+
 # What is written is what was measured, from the table, too, and at any number of rows at a time.
 expect 0 predict -m run --dataset t.csv -O all.csv --quiet
 expect 0 predict -m run --dataset t.csv -O few.csv --batch-size 7 --quiet
