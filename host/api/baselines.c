@@ -92,7 +92,7 @@ static void print_output(co_text *text, const co_comparison *c, int64_t output) 
   for (int64_t k = 0;
        k < CO_MOST_COMPARED && co_evaluation_metric(c->request->evaluation, output, k, &mine);
        k++) {
-    if (!any_has(c, output, k, &mine)) continue;
+    if (c->model->outputs[output].text && !any_has(c, output, k, &mine)) continue;
     co_text_printf(text, "  %-24s %-20s %-10.6g", "", mine.name, mine.value);
     for (int64_t i = 0; i < c->count; i++)
       co_text_printf(
