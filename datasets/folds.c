@@ -59,12 +59,6 @@ typedef struct making {
   const int32_t *fold; // of rows in no fold IN_NONE, before any is dealt out
 } making;
 
-static const co_table *samples_entity(const co_schema *schema) {
-  for (int64_t i = 0; i < schema->table_count; i++)
-    if (schema->tables[i].kind == CO_TABLE_ENTITY) return &schema->tables[i];
-  return NULL;
-}
-
 static bool has_events(const co_schema *schema) {
   for (int64_t i = 0; i < schema->table_count; i++)
     if (schema->tables[i].kind == CO_TABLE_EVENTS) return true;
@@ -180,7 +174,7 @@ static co_status hash_contents(making *m) {
 
 static co_status hash_groups(making *m) {
   const co_schema *schema = co_dataset_schema(m->dataset);
-  const co_table *entity = samples_entity(schema);
+  const co_table *entity = co_schema_entity(schema);
   const int64_t *index = NULL;
   if (entity) CO_RETURN_IF_FAILED(co_dataset_index(m->dataset, entity->name, &index));
   if (!index && co_dataset_key_column(m->dataset)) return hash_keys(m);

@@ -36,6 +36,12 @@ const co_table *co_schema_table(const co_schema *schema, const char *name) {
   return NULL;
 }
 
+const co_table *co_schema_entity(const co_schema *schema) {
+  for (int64_t i = 0; i < schema->table_count; i++)
+    if (schema->tables[i].kind == CO_TABLE_ENTITY) return &schema->tables[i];
+  return NULL;
+}
+
 const char *co_table_kind_name(co_table_kind kind) {
   return kind == CO_TABLE_SAMPLES ? "samples" : kind == CO_TABLE_ENTITY ? "entity" : "events";
 }

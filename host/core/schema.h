@@ -104,12 +104,14 @@ typedef struct co_new_classes {
 
 const co_column *co_schema_find(const co_schema *schema, const char *name); // NULL if absent
 const co_table *co_schema_table(const co_schema *schema, const char *name); // NULL if absent
-const char *co_column_type_name(co_column_type type);                       // "number", …
-co_dtype co_column_type_dtype(co_column_type type);                         // as delivered
-int co_column_type_rank(co_column_type type);       // of one row; -1: none is delivered
-bool co_column_type_has_names(co_column_type type); // of its classes
-const char *co_table_kind_name(co_table_kind kind); // "samples", "entity", "events"
-const char *co_role_name(co_role role);             // "input", …
+const co_table *
+co_schema_entity(const co_schema *schema);            // of samples: the first one; NULL if absent
+const char *co_column_type_name(co_column_type type); // "number", …
+co_dtype co_column_type_dtype(co_column_type type);   // as delivered
+int co_column_type_rank(co_column_type type);         // of one row; -1: none is delivered
+bool co_column_type_has_names(co_column_type type);   // of its classes
+const char *co_table_kind_name(co_table_kind kind);   // "samples", "entity", "events"
+const char *co_role_name(co_role role);               // "input", …
 // type, role, shape and categories, if there are some, into an open object.
 void co_column_render(co_json *json, const co_column *column);
 const char *co_label_kind_name(co_label_kind kind); // "any", "count", "sum"; "none"

@@ -21,10 +21,7 @@ co_status co_sample_units(int64_t **out, co_context *ctx, co_dataset *dataset) {
 }
 
 co_status co_sample_owners(const int64_t **out, co_dataset *dataset) {
-  const co_schema *schema = co_dataset_schema(dataset);
+  const co_table *entity = co_schema_entity(co_dataset_schema(dataset));
   *out = NULL;
-  for (int64_t i = 0; i < schema->table_count; i++)
-    if (schema->tables[i].kind == CO_TABLE_ENTITY)
-      return co_dataset_index(dataset, schema->tables[i].name, out); // the first is that of samples
-  return CO_OK;
+  return entity ? co_dataset_index(dataset, entity->name, out) : CO_OK;
 }
