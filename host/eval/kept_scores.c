@@ -8,7 +8,7 @@
 
 #define KIND "scores"
 #define FORMAT "cohort-kept-scores"
-enum { VERSION = 3, QUALITIES = 4 };
+enum { QUALITIES = 4 };
 
 typedef struct kept {
   const co_model *model;
@@ -55,7 +55,7 @@ static co_status write_quality(kept *k, int64_t output, const co_image_quality *
 static co_status write_content(kept *k, const co_evaluation *e, const co_scores_identity *id) {
   const co_graph *network = k->model->network;
   CO_RETURN_IF_FAILED(co_h5_set_string(k->file, "/", "format", FORMAT));
-  CO_RETURN_IF_FAILED(co_h5_set_int(k->file, "/", "version", VERSION));
+  CO_RETURN_IF_FAILED(co_h5_set_int(k->file, "/", "version", CO_KEPT_SCORES_VERSION));
   CO_RETURN_IF_FAILED(co_h5_set_string(k->file, "/", "split", id->split));
   CO_RETURN_IF_FAILED(
       co_h5_set_string(k->file, "/", "dataset_fingerprint", id->dataset_fingerprint));
@@ -160,7 +160,7 @@ static co_status identify(kept *k, const co_scores_identity *id, co_kept_state *
   bool same = true;
   CO_RETURN_IF_FAILED(is_attribute(k, "format", FORMAT, &same));
   CO_RETURN_IF_FAILED(co_h5_get_int(k->file, "/", "version", &version));
-  if (same && version != VERSION) {
+  if (same && version != CO_KEPT_SCORES_VERSION) {
     *state = CO_KEPT_OTHER_VERSION;
     return CO_OK;
   }

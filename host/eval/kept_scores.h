@@ -40,6 +40,7 @@ bool co_kept_scores_fit(const co_evaluation *evaluation);
 // Writes them, by rename.
 co_status co_kept_scores_write(const co_evaluation *evaluation, const char *path,
                                const co_scores_identity *identity);
+enum { CO_KEPT_SCORES_VERSION = 3 };
 typedef enum co_kept_state { CO_KEPT_NONE, CO_KEPT_OTHER_VERSION, CO_KEPT_FOUND } co_kept_state;
 // Reads the file into a created evaluation, as if co_evaluate had just been called with `keeps`. *state: whether
 // there is such a file, and it is of this version and identity; else nothing is changed. What is damaged is

@@ -24,10 +24,10 @@ static void other_versions_are_told_apart(void **state) {
   co_kept_state found = CO_KEPT_FOUND;
   assert_int_equal(co_kept_scores_read(&evaluation, CO_SCORES_FILE, &identity, &found), CO_OK);
   assert_int_equal(found, CO_KEPT_NONE);
-  write_file(f, 1, "validation");
+  write_file(f, CO_KEPT_SCORES_VERSION - 1, "validation");
   assert_int_equal(co_kept_scores_read(&evaluation, CO_SCORES_FILE, &identity, &found), CO_OK);
   assert_int_equal(found, CO_KEPT_OTHER_VERSION);
-  write_file(f, 2, "test");
+  write_file(f, CO_KEPT_SCORES_VERSION, "test");
   assert_int_equal(co_kept_scores_read(&evaluation, CO_SCORES_FILE, &identity, &found), CO_OK);
   assert_int_equal(found, CO_KEPT_NONE);
 }
