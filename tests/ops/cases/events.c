@@ -4,8 +4,9 @@
 // Rows of all lengths: all events, none, and what lies between.
 static void adjust(ops_problem *p) {
   const bool unfolds = p->desc.op == CO_OP_UNFOLD_EVENTS_BACKWARD;
-  if ((p->desc.has_in >> ops_problem_input(p, "lengths") & 1) == 0) return;
-  int32_t *length = p->in[ops_problem_input(p, "lengths")];
+  const int lengths = ops_problem_input(p, "lengths");
+  if (lengths < 0) return;
+  int32_t *length = p->in[lengths];
   const int64_t *dim = unfolds ? p->desc.out[0].shape.dim : p->desc.in[0].shape.dim;
   for (int64_t n = 0; n < dim[0]; n++)
     length[n] = (int32_t)((n * 5 + 7 * dim[1] - n / 3) % (dim[1] + 1));
