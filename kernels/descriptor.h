@@ -142,7 +142,7 @@ typedef struct co_op_desc {
   uint32_t accumulate;      // bit i: out[i] += result
 } co_op_desc;
 
-// What the planner and the backends have to know of an operation. Lists of operands are as in ops.h:
+// What the planner and the backends have to know of an operation. Lists of operands as in ops_list.h:
 // "x, w, (b)". In facts they are words: "x w -> y" names inputs and outputs, "*" all of one side.
 typedef struct co_op_info {
   const char *enum_name;        // "CONV2D"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pass 3: reverse-mode differentiation, operation by operation from the rules of kernels/ops.h.
+// Pass 3: reverse-mode differentiation, operation by operation from the rules of kernels/ops_list.h.
 #include <string.h>
 
 #include "host/plan/pass.h"
