@@ -61,48 +61,30 @@ static void derive_target(const void *user, const char *from, void *out) {
   co_text_output_encode(user, from, out);
 }
 
-static void derive_written(const void *user, const char *from, void *out) {
+static void derive_previous(const void *user, const int32_t *codes, void *out) {
   const co_text_output *text = user;
-  int32_t *codes = out;
-  co_text_output_encode(text, from, codes);
-  for (int64_t i = 0; i <= text->max_length; i++)
-    if (codes[i] == CO_TEXT_UNKNOWN) codes[i] = CO_TEXT_NOTHING;
+  int32_t *previous = out;
+  memcpy(previous + 1, codes, (size_t)text->max_length * sizeof *codes);
+  previous[0] = CO_TEXT_NOTHING;
 }
 
-static void derive_previous(const void *user, const char *from, void *out) {
+static void derive_length(const void *user, const int32_t *codes, void *out) {
   const co_text_output *text = user;
-  int32_t *codes = out;
-  co_text_output_encode(text, from, codes);
-  memmove(codes + 1, codes, (size_t)text->max_length * sizeof *codes);
-  codes[0] = CO_TEXT_NOTHING;
+  int32_t count = 0;
+  while (count <= text->max_length && codes[count] != CO_TEXT_NOTHING)
+    count++;
+  *(int32_t *)out = count;
 }
 
-static void derive_length(const void *user, const char *from, void *out) {
-  const co_text_output *text = user;
-  int32_t codes[4097]; // of the longest max_length
-  *(int32_t *)out = (int32_t)co_text_output_encode(text, from, codes);
-}
-
-static void derive_share(const void *user, const char *from, void *out) {
-  const co_text_output *text = user;
-  float *shares = out;
-  int32_t count;
-  derive_length(user, from, &count);
-  for (int64_t i = 0; i <= text->max_length; i++)
-    shares[i] = i < count ? 1 / (float)count : 0;
-}
-
-static co_status derive(co_model *model, const co_output_feature *output, co_dtype dtype,
-                        int64_t width, void (*function)(const void *, const char *, void *),
+static co_status derive(co_model *model, const co_output_feature *output, co_derivation what,
                         const co_derivation **out) {
   co_derivation *made = co_arena_alloc(model->arena, 1, sizeof *made);
   if (!made) return CO_ERR_MEMORY;
-  *made = (co_derivation){.columns = &output->column,
-                          .column_count = 1,
-                          .dtype = dtype,
-                          .width = width,
-                          .derive_text = function,
-                          .user = output->text};
+  what.columns = &output->column;
+  what.column_count = 1;
+  what.dtype = CO_I32;
+  what.user = output->text;
+  *made = what;
   *out = made;
   return CO_OK;
 }
@@ -119,15 +101,15 @@ static co_status declare(co_model *model, co_output_feature *output) {
       declare_array(model, output->name, "most_frequent", CO_I32, &codes, &text->most_frequent));
   CO_RETURN_IF_FAILED(
       declare_array(model, output->name, "log_share", CO_F32, &classes, &text->log_share));
-  CO_RETURN_IF_FAILED(
-      derive(model, output, CO_I32, text->max_length + 1, derive_target, &text->target));
-  CO_RETURN_IF_FAILED(
-      derive(model, output, CO_I32, text->max_length + 1, derive_previous, &text->previous));
-  CO_RETURN_IF_FAILED(derive(model, output, CO_I32, 1, derive_length, &text->length));
-  CO_RETURN_IF_FAILED(
-      derive(model, output, CO_F32, text->max_length + 1, derive_share, &text->share));
-  CO_RETURN_IF_FAILED(
-      derive(model, output, CO_I32, text->max_length + 1, derive_written, &text->written_target));
+  const co_derivation target = {.width = codes.dim[0], .derive_text = derive_target},
+                      previous = {.width = codes.dim[0],
+                                  .taught_width = codes.dim[0],
+                                  .derive_taught = derive_previous},
+                      length = {
+                          .width = 1, .taught_width = codes.dim[0], .derive_taught = derive_length};
+  CO_RETURN_IF_FAILED(derive(model, output, target, &text->target));
+  CO_RETURN_IF_FAILED(derive(model, output, previous, &text->previous));
+  CO_RETURN_IF_FAILED(derive(model, output, length, &text->length));
   text->written =
       co_arena_alloc(model->arena, (size_t)(text->max_length + 1), (size_t)text->token_bytes + 1);
   return text->written ? CO_OK : CO_ERR_MEMORY;
@@ -164,7 +146,7 @@ co_status co_model_read_text_output(co_model_builder *b, const co_node *item,
 
 // What is fed of the target, all but the weights.
 typedef struct teaching {
-  co_value previous, target, length, share, written;
+  co_value previous, target, length;
 } teaching;
 
 static co_status feed(co_model *model, const co_output_feature *output, co_feed_kind kind,
@@ -185,13 +167,10 @@ static co_status feed(co_model *model, const co_output_feature *output, co_feed_
 
 static co_status add_feeds(co_model *model, const co_output_feature *output, teaching *out) {
   const co_text_output *text = output->text;
+  CO_RETURN_IF_FAILED(feed(model, output, CO_FEED_TARGET, "", &text->target, &out->target));
   CO_RETURN_IF_FAILED(
       feed(model, output, CO_FEED_TEACHER, ".previous", &text->previous, &out->previous));
-  CO_RETURN_IF_FAILED(feed(model, output, CO_FEED_TEACHER, ".length", &text->length, &out->length));
-  CO_RETURN_IF_FAILED(feed(model, output, CO_FEED_SHARE, ".share", &text->share, &out->share));
-  CO_RETURN_IF_FAILED(
-      feed(model, output, CO_FEED_TEACHER, ".written", &text->written_target, &out->written));
-  return feed(model, output, CO_FEED_TARGET, "", &text->target, &out->target);
+  return feed(model, output, CO_FEED_TEACHER, ".length", &text->length, &out->length);
 }
 
 // x kernel + bias + log_share.
@@ -254,11 +233,37 @@ static co_status decode(co_model_builder *b, const co_output_feature *output, co
   return add_logits(model, output, *out, out);
 }
 
-// A row's weight is in equal parts on its tokens; as a whole it is fed for who sums up.
+// A row's weight (N, 1) in equal parts on its tokens.
+static co_status share_weight(co_graph *graph, const co_text_output *text, co_value weight,
+                              co_value length, co_value *out) {
+  const int64_t width = text->max_length + 1;
+  const co_op_attr mean = {.pooling = CO_POOL_MEAN, .shape = co_shape_make(1, width)};
+  const co_op_attr rows = {.shape = co_shape_make(1, CO_DIM_MEMBERS(width))};
+  const co_value in[2] = {
+      [CO_POOL_EVENTS_BACKWARD_lengths] = length, [CO_POOL_EVENTS_BACKWARD_dy] = weight};
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_POOL_EVENTS_BACKWARD, &mean, 2, in, out));
+  return co_emit(graph, CO_OP_RESHAPE, &rows, 1, out, out);
+}
+
+// The codes with nothing for those that are never written, so that none of these is a hit.
+static co_status keep_written(co_graph *graph, const co_output_feature *output, co_value target,
+                              co_value *out) {
+  const int64_t classes = co_text_output_classes(output->text);
+  const co_shape shape = co_shape_make(1, classes + 1);
+  int32_t *codes = co_arena_alloc(graph->arena, (size_t)classes + 1, sizeof *codes);
+  char *name = co_arena_format(graph->arena, "%s/written", output->name);
+  co_value in[2] = {target};
+  if (!codes || !name) return CO_ERR_MEMORY;
+  for (int32_t i = 0; i < classes; i++) // the first is of what is no code
+    codes[i + 1] = i == CO_TEXT_UNKNOWN ? CO_TEXT_NOTHING : i;
+  CO_RETURN_IF_FAILED(co_graph_add_constant(graph, name, CO_I32, &shape, codes, &in[1]));
+  return co_emit(graph, CO_OP_LOOKUP, NULL, 2, in, out);
+}
+
 static co_status add_loss(co_model *model, const co_output_feature *output, const teaching *told,
                           co_value logits) {
   co_graph *graph = model->network;
-  const co_shape rows = co_shape_make(1, CO_DIM_N);
+  const co_shape rows = co_shape_make(2, CO_DIM_N, (int64_t)1);
   const co_op_attr flat = {.shape = co_shape_make(1, CO_DIM_MEMBERS(output->text->max_length + 1))};
   const co_feed feed = {.kind = CO_FEED_WEIGHT,
                         .columns = &output->column,
@@ -268,9 +273,9 @@ static co_status add_loss(co_model *model, const co_output_feature *output, cons
   co_value weight, target, written;
   if (!name) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_model_add_feed(model, name, CO_F32, &rows, &feed, &weight));
-  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &flat, 1, &told->share, &weight));
+  CO_RETURN_IF_FAILED(share_weight(graph, output->text, weight, told->length, &weight));
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &flat, 1, &told->target, &target));
-  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &flat, 1, &told->written, &written));
+  CO_RETURN_IF_FAILED(keep_written(graph, output, target, &written));
   CO_RETURN_IF_FAILED(co_loss_emit(graph, output->loss, &output->loss_attr, output->name,
                                    output->weight, logits, target, weight));
   return co_metrics_emit(graph, output->name, CO_COLUMN_TEXT, logits, written, weight);

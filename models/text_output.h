@@ -24,10 +24,9 @@ typedef struct co_text_output {
   // is what comes next f32 (codes), which logits begin from: else a network has to learn first, by all
   // that it gives, that most of a large vocabulary is not there.
   co_fitted *vocabulary, *size, *most_frequent, *log_share;
-  // Of the column: i32 (max_length + 1) codes with the end; the same one place later, behind nothing;
-  // how many they are, with the end; f32 (max_length + 1) equal parts of 1 for these; and the codes with
-  // nothing for those that are never written, so that none of these is a hit.
-  const co_derivation *target, *previous, *length, *share, *written_target;
+  // Of the column: i32 (max_length + 1) codes with the end. Of these: the same one place later, behind
+  // nothing; how many they are.
+  const co_derivation *target, *previous, *length;
   char *written; // room for a text
 } co_text_output;
 

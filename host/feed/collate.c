@@ -102,7 +102,6 @@ static co_status open_weight(co_collator *c, co_dataset *dataset) {
 static bool is_wanted(const co_feed *feed, bool inputs, bool targets) {
   switch (feed->kind) {
   case CO_FEED_TEACHER:
-  case CO_FEED_SHARE:
     return inputs && targets;
   case CO_FEED_TARGET:
   case CO_FEED_WEIGHT:
@@ -380,29 +379,13 @@ static float class_weight(const co_collator *c, const source *s, int64_t sample)
   return class_ < s->feed->fitted[0]->shape.dim[0] ? factors[class_] : 1;
 }
 
-// What a row of the batch counts.
-static float weight_of(const co_collator *c, const source *s, const int64_t *samples, int64_t row,
-                       int64_t valid) {
-  const bool counts =
-      row < valid && !(s->feed->column_count && is_missing(s->columns, samples[row]));
-  return counts ? co_collator_row_weight(c, samples[row]) * class_weight(c, s, samples[row]) : 0;
-}
-
-static void write_shares(const co_collator *c, const source *s, const int64_t *samples,
-                         int64_t rows, int64_t valid, float *out) {
-  const int64_t width = s->row.shape.dim[1];
-  write_rows(c, s, samples, rows, (char *)out);
-  for (int64_t row = 0; row < rows; row++) {
-    const float weight = weight_of(c, s, samples, row, valid);
-    for (int64_t k = 0; k < width; k++)
-      out[row * width + k] *= weight;
-  }
-}
-
 static void write_weight(const co_collator *c, const source *s, const int64_t *samples,
                          int64_t rows, int64_t valid, float *out, double *sum) {
   for (int64_t row = 0; row < rows; row++) {
-    out[row] = weight_of(c, s, samples, row, valid);
+    const bool counts =
+        row < valid && !(s->feed->column_count && is_missing(s->columns, samples[row]));
+    out[row] =
+        counts ? co_collator_row_weight(c, samples[row]) * class_weight(c, s, samples[row]) : 0;
     *sum += (double)out[row];
   }
 }
@@ -411,6 +394,14 @@ static void write_constant(const source *s, int64_t rows, float *out) {
   const int64_t width = s->row.shape.dim[1];
   for (int64_t row = 0; row < rows; row++)
     memcpy(out + row * width, s->feed->constant, (size_t)width * sizeof *out);
+}
+
+void co_collate_taught(const co_collator *c, int64_t i, int64_t rows, const int32_t *target,
+                       void *out) {
+  const co_derivation *d = c->sources[i].feed->derivations[0];
+  const size_t bytes = (size_t)d->width * co_dtype_size(d->dtype);
+  for (int64_t row = 0; row < rows; row++)
+    d->derive_taught(d->user, target + row * d->taught_width, (char *)out + (size_t)row * bytes);
 }
 
 void co_collate_noise(const co_collator *c, int64_t i, const int64_t *samples, int64_t rows,
@@ -450,11 +441,7 @@ void co_collate(const co_collator *c, int64_t i, const co_shape_class *shape,
     write_constant(s, shape->rows, out);
     break;
   case CO_FEED_TARGET:
-  case CO_FEED_TEACHER:
     write_target(c, s, samples, shape->rows, out);
-    break;
-  case CO_FEED_SHARE:
-    write_shares(c, s, samples, shape->rows, valid, out);
     break;
   case CO_FEED_WEIGHT:
     write_weight(c, s, samples, shape->rows, valid, out, weight_sum);

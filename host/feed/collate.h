@@ -36,6 +36,10 @@ bool co_collator_needs_room(const co_collator *collator, int64_t i);
 void co_collate(const co_collator *collator, int64_t i, const co_shape_class *shape,
                 const int64_t *samples, int64_t valid, void *out, double *weight_sum);
 
+// The rows of a TEACHER, of those of the target before it. Any thread.
+void co_collate_taught(const co_collator *collator, int64_t i, int64_t rows, const int32_t *target,
+                       void *out);
+
 // The rows of a feed of noise: a function of seed, epoch and sample alone. Any thread.
 void co_collate_noise(const co_collator *collator, int64_t i, const int64_t *samples, int64_t rows,
                       uint64_t seed, uint32_t epoch, float *out);

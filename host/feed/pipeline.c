@@ -139,11 +139,15 @@ static void deliver(const co_pipeline *p, slot *s, const prepared_section *ready
   }
 }
 
-// The rows of feed i of samples that form a part of the batch, or all of it.
+// The rows of feed i of samples that form a part of the batch, or all of it. *target: those of the
+// last one.
 static void collate(const co_pipeline *p, slot *s, int64_t i, const co_shape_class *shape,
-                    int64_t first, int64_t valid, uint32_t epoch, void *out) {
+                    int64_t first, int64_t valid, uint32_t epoch, void *out, const void **target) {
   const co_feed *feed = co_collator_feed(p->collator, i);
-  if (feed->kind == CO_FEED_NOISE)
+  if (feed->kind == CO_FEED_TARGET) *target = out;
+  if (feed->kind == CO_FEED_TEACHER)
+    co_collate_taught(p->collator, i, shape->rows, *target, out);
+  else if (feed->kind == CO_FEED_NOISE)
     co_collate_noise(p->collator, i, s->samples + first, shape->rows, p->options.seed, epoch, out);
   else
     co_collate(p->collator, i, shape, s->samples + first, valid, out, sum_of(s, feed));
@@ -154,10 +158,11 @@ static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
   while (!co_shape_class_equal(&ready->shape, &s->shape)) // it is among them
     ready++;
   co_step step = {.seed = p->options.seed, .epoch = epoch};
+  const void *target = NULL;
   memcpy(ready->memory.step, &step, sizeof step);
   for (int64_t i = 0; i < co_collator_count(p->collator); i++) {
     const co_feed *feed = co_collator_feed(p->collator, i);
-    if (s->data[i]) collate(p, s, i, &s->shape, 0, s->valid, epoch, s->data[i]);
+    if (s->data[i]) collate(p, s, i, &s->shape, 0, s->valid, epoch, s->data[i], &target);
     if (!feed->network)
       co_executor_bind(ready->executor, feed->input, s->data[i] ? s->data[i] : p->address[i]);
   }
@@ -172,6 +177,7 @@ static co_status run_section(co_pipeline *p, slot *s, uint32_t epoch) {
 static void stage(const co_pipeline *p, slot *s, uint32_t epoch) {
   const co_staging_layout *layout = p->options.staging;
   co_shape_class part_shape = s->shape;
+  const void *target = NULL;
   int64_t first = 0;
   for (int64_t part = 0; part < co_staging_parts(layout, s->shape.rows); part++) {
     part_shape.rows = co_staging_part_rows(layout, s->shape.rows, part);
@@ -180,7 +186,7 @@ static void stage(const co_pipeline *p, slot *s, uint32_t epoch) {
       int64_t i = p->field_feed[f];
       if (i < 0) continue; // targets, where none are asked for
       collate(p, s, i, &part_shape, first, valid, epoch,
-              s->staged + co_staging_field_offset(layout, &s->shape, part, f));
+              s->staged + co_staging_field_offset(layout, &s->shape, part, f), &target);
     }
     first += part_shape.rows;
   }

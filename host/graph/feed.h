@@ -38,6 +38,10 @@ typedef struct co_derivation {
   // In its place, of one column of several numbers: those of a row.
   void (*derive_row)(const void *user, const float *values, void *out);
   void (*derive_text)(const void *user, const char *text, void *out); // in its place, of one text
+  // In its place, of a TEACHER: of the i32 codes (taught_width) of the same row that the target before
+  // it is fed.
+  void (*derive_taught)(const void *user, const int32_t *codes, void *out);
+  int64_t taught_width;
   // In their place, a sequence: writes at most `most` of a text's i32 codes, `width` is 1; returns how
   // many it has.
   int64_t (*derive_sequence)(const void *user, const char *text, int64_t most, int32_t *out);
@@ -60,9 +64,8 @@ typedef enum co_feed_kind {
   CO_FEED_IDS,     // i64 (N): sample ids
   CO_FEED_FITTED,  // fitted arrays, one behind the other
   CO_FEED_TARGET,  // a column's values (N) or (N, …); codes as numbers where the input is one
-  CO_FEED_TEACHER, // (N) or (N, width): what is made of a target for what learns it by steps
-  CO_FEED_SHARE, // f32 (N, width): parts of a row's weight, as the columns' derivation deals them out
-  CO_FEED_NOISE,    // f32 (N, width): standard normal numbers of each sample and epoch
+  CO_FEED_TEACHER, // (N) or (N, width): what is made of the target before it for what learns by steps
+  CO_FEED_NOISE,   // f32 (N, width): standard normal numbers of each sample and epoch
   CO_FEED_CONSTANT, // f32 (N, width): of targets, the same numbers for every row
   CO_FEED_WEIGHT    // (N): sample weight, 0 where the target is missing and in padding
 } co_feed_kind;

@@ -134,10 +134,23 @@ static bool is_wide_reshape(const narrowing *n, const co_plan_op *op) {
           n->plan->values[op->out[0]].info.storage == CO_STORAGE_GRADIENT);
 }
 
+// What comes in f32 and is read so on the other side of a reshape, as weights of a loss are.
+static bool is_wide_share(const narrowing *n, const co_plan_op *op) {
+  const co_value out = op->out[0];
+  if (op->desc.op != CO_OP_POOL_EVENTS_BACKWARD ||
+      dtype_of(n, op->in[CO_POOL_EVENTS_BACKWARD_dy]) != CO_F32)
+    return false;
+  for (int64_t i = 0; i < n->old_count; i++)
+    if (n->old[i].desc.op == CO_OP_RESHAPE && n->old[i].in[0] == out &&
+        is_read_wide(n, n->old[i].out[0]))
+      return true;
+  return is_read_wide(n, out);
+}
+
 // Whether the operation's data become bf16 here.
 static bool narrows(const narrowing *n, const co_plan_op *op) {
   const co_op_info *info = co_op_get_info(op->desc.op);
-  if (is_wide_reshape(n, op)) return false;
+  if (is_wide_reshape(n, op) || is_wide_share(n, op)) return false;
   if (is_last_affine(n, op)) return false;
   if (info->follows) return dtype_of(n, op->in[0]) == CO_BF16;
   if (info->input) return !stays_wide(n, op->out[0]) && !is_read_by_input(n, op->out[0]);

@@ -273,6 +273,33 @@ static void test_added_bias(void **state) {
   }
 }
 
+// A row's weight is dealt out among its tokens in float: thirds of bf16 are no thirds.
+static void test_weights_of_tokens(void **state) {
+  (void)state;
+  static const char writing[] = "input_features: [{name: x}]\n"
+                                "output_features: [{name: words, decoder: {units: 4}}]\n";
+  setup s = {.backend = "ref", .real = CO_F32, .bf16 = true, .rows = 4};
+  rig r;
+  co_plan *plan;
+  int count = 0;
+  rig_make(&r, &s, writing);
+  co_plan_options options = {
+      .mode = CO_MODE_TRAIN, .shape = {.rows = 4}, .real = CO_F32, .bf16 = true};
+  OK(co_plan_create(&plan, r.graph, r.store, &options));
+  for (int64_t i = 0; i < plan->op_count; i++) {
+    const co_plan_op *op = &plan->ops[i];
+    if (op->desc.op != CO_OP_POOL_EVENTS_BACKWARD ||
+        op->desc.in[CO_POOL_EVENTS_BACKWARD_dy].shape.dim[1] != 1) // of features: the context
+      continue;
+    assert_int_equal(op->desc.in[CO_POOL_EVENTS_BACKWARD_dy].dtype, CO_F32);
+    assert_int_equal(op->desc.out[CO_POOL_EVENTS_BACKWARD_dx].dtype, CO_F32);
+    count++;
+  }
+  assert_int_equal(count, 1);
+  co_plan_free(plan);
+  rig_free(&r);
+}
+
 // Gradients are those of float within what 8 bits allow.
 static void test_gradients_are_close(void **state) {
   (void)state;
@@ -430,6 +457,7 @@ int main(void) {
       cmocka_unit_test(test_input_section),
       cmocka_unit_test(test_mirror_follows),
       cmocka_unit_test(test_added_bias),
+      cmocka_unit_test(test_weights_of_tokens),
       cmocka_unit_test(test_gradients_are_close),
       TRAINING_TEST(test_resume_is_exact),
       TRAINING_TEST(test_precision_is_part_of_a_run),
