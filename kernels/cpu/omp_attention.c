@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention over events, by the product tiles of product.h. Rows and heads are independent; a head's
-// queries are gone through a few at a time, whose scores alone are held. The order of sums depends on shapes and,
-// since those of a row of scores are in vectors, on the instruction set; never on the number of threads.
+// queries are gone through a few at a time, whose scores alone are held, in whole vectors. The order of sums
+// depends on shapes and on the instruction set, never on the number of threads.
 #include <math.h>
+
+#include "kernels/cpu/cpu.h"
+#if CO_CPU_X86
+#include <immintrin.h>
+#endif
 
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/product.h"
@@ -29,7 +34,7 @@ static sizes sizes_of(const co_cpu *cpu, const co_op_desc *desc) {
                  .B = biased ? desc->in[CO_ATTENTION_bias].shape.dim[1] : 0,
                  .tile = tile,
                  .wide = round_up(D, tile),
-                 .stretch = round_up(q[1], tile),
+                 .stretch = round_up(q[1], tile < 16 ? 16 : tile),
                  .most = co_tile_rows(cpu),
                  .causal = desc->attr.causal != 0,
                  .scale = 1 / sqrtf((float)D)};
@@ -45,16 +50,21 @@ typedef struct desk {
   float *mixing, *queries, *gradients, *dk, *dv;
 } desk;
 
+// Vectors go beyond the last.
+static int64_t bias_floats(const sizes *s) {
+  return s->B ? 2 * s->T + 16 : 0;
+}
+
 static int64_t take_desk(const sizes *s, bool backward, float *base, desk *d) {
   int64_t used = 0;
   d->keys = take(base, &used, s->stretch * s->D);
   d->values = take(base, &used, backward ? s->stretch * s->D : s->T * s->wide);
   d->scores = take(base, &used, QUERIES * s->stretch);
   d->mixed = take(base, &used, QUERIES * s->wide);
-  d->bias = take(base, &used, s->B ? 2 * s->T : 0);
+  d->bias = take(base, &used, bias_floats(s));
   if (!backward) return used;
   d->slopes = take(base, &used, QUERIES * s->stretch);
-  d->dbias = take(base, &used, s->B ? 2 * s->T : 0);
+  d->dbias = take(base, &used, bias_floats(s));
   d->mixing = take(base, &used, s->T * s->wide);
   d->queries = take(base, &used, QUERIES * s->wide);
   d->gradients = take(base, &used, QUERIES * s->wide);
@@ -81,33 +91,102 @@ static size_t backward_workspace(co_cpu *cpu, const co_op_desc *desc) {
 
 // ---- packing -----------------------------------------------------------------------------------
 
-// m' of m (rows, D), its rows E apart: tiles of rows, 0 behind the last.
-static void pack_across(const sizes *s, const float *m, int64_t rows, float factor, float *packed) {
-  for (int64_t j = 0; j < rows; j += s->tile, packed += s->D * s->tile) {
-    const int64_t count = rows - j < s->tile ? rows - j : s->tile;
-    for (int64_t d = 0; d < s->D; d++) {
-      float *to = packed + d * s->tile;
+// Part of a head's matrix m, its rows E apart.
+typedef struct part {
+  const float *m;
+  int64_t rows, E, D, tile;
+  float factor;
+} part;
+
+static part part_of(const sizes *s, const float *m, int64_t rows, float factor) {
+  return (part){.m = m, .rows = rows, .E = s->E, .D = s->D, .tile = s->tile, .factor = factor};
+}
+
+// clang-format off
+CO_CPU_KERNEL(pack_across_loop, (const part *p, float *packed), (p, packed)) {
+  const int64_t E = p->E, tile = p->tile;
+  const float factor = p->factor;
+  for (int64_t j = 0; j < p->rows; j += tile, packed += p->D * tile) {
+    const int64_t count = p->rows - j < tile ? p->rows - j : tile;
+    const float *from = p->m + j * E;
+    for (int64_t d = 0; d < p->D; d++) {
+      float *to = packed + d * tile;
       for (int64_t i = 0; i < count; i++)
-        to[i] = m[(j + i) * s->E + d] * factor;
-      for (int64_t i = count; i < s->tile; i++)
+        to[i] = from[i * E + d] * factor;
+      for (int64_t i = count; i < tile; i++)
         to[i] = 0;
     }
   }
 }
 
-// m (rows, D) in tiles of its columns, `apart` rows each; 0 behind the last.
-static void pack(const sizes *s, const float *m, int64_t rows, float factor, int64_t apart,
-                 float *packed) {
-  for (int64_t d = 0; d < s->D; d += s->tile, packed += apart * s->tile) {
-    const int64_t count = s->D - d < s->tile ? s->D - d : s->tile;
-    for (int64_t j = 0; j < rows; j++) {
-      float *to = packed + j * s->tile;
+// m in tiles of its columns, `apart` rows each; 0 behind the last.
+CO_CPU_KERNEL(pack, (const part *p, int64_t apart, float *packed), (p, apart, packed)) {
+  const int64_t tile = p->tile;
+  const float factor = p->factor;
+  for (int64_t d = 0; d < p->D; d += tile, packed += apart * tile) {
+    const int64_t count = p->D - d < tile ? p->D - d : tile;
+    for (int64_t j = 0; j < p->rows; j++) {
+      const float *from = p->m + j * p->E + d;
+      float *to = packed + j * tile;
+#pragma omp simd
       for (int64_t i = 0; i < count; i++)
-        to[i] = m[j * s->E + d + i] * factor;
-      for (int64_t i = count; i < s->tile; i++)
+        to[i] = from[i] * factor;
+      for (int64_t i = count; i < tile; i++)
         to[i] = 0;
     }
   }
+}
+// clang-format on
+
+#if CO_CPU_X86
+// to' (16, 16), its rows a tile apart, of `rows` rows of p from `row` on; 0 behind them.
+CO_CPU_TARGET_AVX512 static void turn(const part *p, int64_t row, int64_t d, float *to) {
+  const __m512 factor = _mm512_set1_ps(p->factor);
+  __m512 a[16], b[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++)
+    a[i] = _mm512_mul_ps(factor, row + i < p->rows ? _mm512_loadu_ps(p->m + (row + i) * p->E + d)
+                                                   : _mm512_setzero_ps());
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += 2) { // pairs of rows by elements
+    b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+    b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += 4) // fours: elements i, 4 + i, … of each
+#pragma GCC unroll 16
+    for (int k = 0; k < 2; k++) {
+      const __m512d low = _mm512_castps_pd(b[i + k]), high = _mm512_castps_pd(b[i + 2 + k]);
+      a[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      a[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+#pragma GCC unroll 16
+  for (int i = 0; i < 4; i++)
+#pragma GCC unroll 16
+    for (int k = 0; k < 2; k++) { // rows 8 k on: quarters 0 and 2, 1 and 3
+      b[8 * k + i] = _mm512_shuffle_f32x4(a[8 * k + i], a[8 * k + 4 + i], 0x88);
+      b[8 * k + 4 + i] = _mm512_shuffle_f32x4(a[8 * k + i], a[8 * k + 4 + i], 0xDD);
+    }
+#pragma GCC unroll 16
+  for (int i = 0; i < 8; i++) {
+    _mm512_storeu_ps(to + i * p->tile, _mm512_shuffle_f32x4(b[i], b[8 + i], 0x88));
+    _mm512_storeu_ps(to + (i + 8) * p->tile, _mm512_shuffle_f32x4(b[i], b[8 + i], 0xDD));
+  }
+}
+#endif
+
+// m': tiles of rows, 0 behind the last.
+static void pack_across(const co_cpu *cpu, const part *p, float *packed) {
+#if CO_CPU_X86
+  if (cpu->isa == CO_ISA_AVX512 && p->D % 16 == 0) {
+    for (int64_t j = 0; j < p->rows; j += p->tile, packed += p->D * p->tile)
+      for (int64_t i = 0; i < p->tile; i += 16)
+        for (int64_t d = 0; d < p->D; d += 16)
+          turn(p, j + i, d, packed + d * p->tile + i);
+    return;
+  }
+#endif
+  pack_across_loop[cpu->isa](p, packed);
 }
 
 // A head's biases by j - t, so that those of a query's events lie side by side.
@@ -118,59 +197,157 @@ static void spread_bias(const sizes *s, const float *bias, float *spread) {
   }
 }
 
-// ---- one query ---------------------------------------------------------------------------------
+// ---- queries -----------------------------------------------------------------------------------
 
-// Of one query, over the events that it sees.
-typedef struct query {
-  float *scores;     // s_j, then exp(s_j - shift)
-  const float *bias; // NULL: none
-  int64_t seen;
-} query;
+// Of some queries that follow one another, as many as a product tile has rows. Loops go over whole
+// vectors: what a query does not see becomes 0.
+typedef struct group {
+  int64_t first;
+  int count;
+  int seen, later;        // events that the first of them sees, and each one more
+  int most;               // that the last sees
+  float *scores, *slopes; // rows `stretch` apart
+  const float *bias;      // of the first; that of each other begins one earlier; NULL: none
+  float *dbias;
+  int64_t stretch;
+  const float *row[CO_TILE_ROWS];
+} group;
+
+static inline int whole_vectors(int n) {
+  return (n + 15) & ~15;
+}
+
+// Lanes in a fixed order: halves, quarters, …
+#define FOLD(half, OP)                                                                             \
+  for (int i = 0; i < (half); i++)                                                                 \
+  lane[i] = OP(lane[i], lane[i + (half)])
+#define FOLD_ALL(OP)                                                                               \
+  FOLD(8, OP);                                                                                     \
+  FOLD(4, OP);                                                                                     \
+  FOLD(2, OP);                                                                                     \
+  FOLD(1, OP)
+#define SUM(a, b) ((a) + (b))
+#define LARGER(a, b) ((b) > (a) ? (b) : (a))
+
+CO_CPU_INLINE float lanes_sum(const co_lanes16 *lanes) {
+  float lane[16];
+  memcpy(lane, lanes, sizeof lane);
+  FOLD_ALL(SUM);
+  return lane[0];
+}
+
+CO_CPU_INLINE float lanes_largest(const co_lanes16 *lanes) {
+  float lane[16];
+  memcpy(lane, lanes, sizeof lane);
+  FOLD_ALL(LARGER);
+  return lane[0];
+}
+
+// Scores and biases, less than anything where nothing is seen; the largest.
+CO_CPU_INLINE float bound_scores(const group *g, int r, int whole) {
+  float *scores = g->scores + r * g->stretch;
+  const float *bias = g->bias ? g->bias - r : NULL;
+  const int seen = g->seen + r * g->later;
+  co_lanes16 most = {0};
+  most -= INFINITY;
+  for (int j = 0; j < whole; j += 16) {
+    if (bias) {
+#pragma omp simd
+      for (int i = 0; i < 16; i++)
+        scores[j + i] += bias[j + i];
+    }
+#pragma omp simd
+    for (int i = 0; i < 16; i++)
+      scores[j + i] = i < seen - j ? scores[j + i] : -INFINITY;
+    const co_lanes16 score = *(const co_lanes16_at *)(scores + j);
+    const co_mask16 more = score > most;
+    most = (co_lanes16)((more & (co_mask16)score) | (~more & (co_mask16)most));
+  }
+  return lanes_largest(&most);
+}
 
 // clang-format off
-CO_CPU_KERNEL(largest, (const query *a, float *most), (a, most)) {
-  float *scores = a->scores, found = -INFINITY;
-  for (int64_t j = 0; a->bias && j < a->seen; j++)
-    scores[j] += a->bias[j];
-#pragma omp simd reduction(max : found)
-  for (int64_t j = 0; j < a->seen; j++)
-    found = scores[j] > found ? scores[j] : found;
-  *most = found;
+// exp(s_j - shift) of scores s_j, whose largest `shift` is, and their sum.
+CO_CPU_KERNEL(exponentials, (const group *g, float *sums, float *shifts), (g, sums, shifts)) {
+  const int whole = whole_vectors(g->most);
+  for (int r = 0; r < g->count; r++)
+    shifts[r] = bound_scores(g, r, whole);
+  for (int r = 0; r < g->count; r++) {
+    float *scores = g->scores + r * g->stretch;
+    const float shift = shifts[r];
+    const int seen = g->seen + r * g->later;
+    co_lanes16 total = {0};
+    for (int j = 0; j < whole; j += 16) {
+#pragma omp simd
+      for (int i = 0; i < 16; i++) {
+        const float e = exp_negative(scores[j + i] - shift);
+        scores[j + i] = i < seen - j ? e : 0;
+      }
+      total += *(const co_lanes16_at *)(scores + j);
+    }
+    sums[r] = lanes_sum(&total);
+  }
 }
 
-// For shifts that no score exceeds by more than rounding.
-CO_CPU_KERNEL(exponentials, (const query *a, float shift, float *sum), (a, shift, sum)) {
-  float *scores = a->scores, total = 0;
+// y (rows E apart) = what was mixed (rows `wide` apart) over the sums.
+CO_CPU_KERNEL(divide, (const float *mixed, int64_t wide, const float *sums, int rows, int64_t D,
+                       float *y, int64_t E), (mixed, wide, sums, rows, D, y, E)) {
+  for (int r = 0; r < rows; r++) {
+    const float factor = 1 / sums[r];
 #pragma omp simd
-  for (int64_t j = 0; j < a->seen; j++)
-    scores[j] = exp_negative(scores[j] - shift);
-#pragma omp simd reduction(+ : total)
-  for (int64_t j = 0; j < a->seen; j++)
-    total += scores[j];
-  *sum = total;
+    for (int64_t i = 0; i < D; i++)
+      y[r * E + i] = mixed[r * wide + i] * factor;
+  }
 }
 
-// p_j = exp(s_j - logsum).
-CO_CPU_KERNEL(probabilities, (const query *a, float logsum), (a, logsum)) {
-  for (int64_t j = 0; a->bias && j < a->seen; j++)
-    a->scores[j] += a->bias[j];
+// p_j = exp(s_j - logsum), then ds_j = p_j (dy v_j - dy y), in place of scores and of dy v_j; dbias += ds.
+CO_CPU_KERNEL(slopes_of, (const group *g, const float *logsum, const float *dy, const float *y,
+                          int64_t E, int64_t D), (g, logsum, dy, y, E, D)) {
+  const int whole = whole_vectors(g->most);
+  for (int r = 0; r < g->count; r++) {
+    float *scores = g->scores + r * g->stretch, *slopes = g->slopes + r * g->stretch, both = 0;
+    const float *bias = g->bias ? g->bias - r : NULL, shift = logsum[r];
+    const int seen = g->seen + r * g->later;
+#pragma omp simd reduction(+ : both)
+    for (int64_t d = 0; d < D; d++)
+      both += dy[r * E + d] * y[r * E + d];
+    for (int j = 0; j < whole; j += 16) {
+      if (bias) {
 #pragma omp simd
-  for (int64_t j = 0; j < a->seen; j++)
-    a->scores[j] = exp_negative(a->scores[j] - logsum);
+        for (int i = 0; i < 16; i++)
+          scores[j + i] += bias[j + i];
+      }
+#pragma omp simd
+      for (int i = 0; i < 16; i++) {
+        const float e = exp_negative(scores[j + i] - shift);
+        const float slope = e * (slopes[j + i] - both);
+        scores[j + i] = i < seen - j ? e : 0;
+        slopes[j + i] = i < seen - j ? slope : 0;
+      }
+      if (g->dbias) {
+        float *dbias = g->dbias - r;
+#pragma omp simd
+        for (int i = 0; i < 16; i++)
+          dbias[j + i] += slopes[j + i];
+      }
+    }
+  }
 }
 
-// ds_j = p_j (dy v_j - dy y), in place of dy v_j; dbias NULL: none.
-CO_CPU_KERNEL(slopes_of, (const query *a, const float *dy, const float *y, int64_t D, float *slopes,
-                          float *dbias), (a, dy, y, D, slopes, dbias)) {
-  float whole = 0;
-#pragma omp simd reduction(+ : whole)
-  for (int64_t d = 0; d < D; d++)
-    whole += dy[d] * y[d];
+// Adds or sets D numbers of each of `rows` rows.
+CO_CPU_KERNEL(give, (const float *from, int64_t wide, bool adds, int64_t rows, int64_t D, float *to,
+                     int64_t E), (from, wide, adds, rows, D, to, E)) {
+  for (int64_t t = 0; t < rows; t++) {
+    if (adds) {
 #pragma omp simd
-  for (int64_t j = 0; j < a->seen; j++)
-    slopes[j] = a->scores[j] * (slopes[j] - whole);
-  for (int64_t j = 0; dbias && j < a->seen; j++)
-    dbias[j] += slopes[j];
+      for (int64_t i = 0; i < D; i++)
+        to[t * E + i] += from[t * wide + i];
+    } else {
+#pragma omp simd
+      for (int64_t i = 0; i < D; i++)
+        to[t * E + i] = from[t * wide + i];
+    }
+  }
 }
 // clang-format on
 
@@ -178,21 +355,14 @@ CO_CPU_KERNEL(slopes_of, (const query *a, const float *dy, const float *y, int64
 
 static const float zeros[CO_TILE_COLUMNS];
 
-// Queries from `first` on, as many as a product tile has rows.
-typedef struct group {
-  int64_t first;
-  int count;
-  int64_t seen; // events that the last of them sees
-  const float *row[CO_TILE_ROWS];
-} group;
-
 static group group_of(const sizes *s, int64_t first, int64_t end, int64_t length) {
   const int count = (int)(end - first < s->most ? end - first : s->most);
-  return (group){.first = first, .count = count, .seen = s->causal ? first + count : length};
-}
-
-static int64_t seen_by(const sizes *s, int64_t t, int64_t length) {
-  return s->causal ? t + 1 : length;
+  return (group){.first = first,
+                 .count = count,
+                 .seen = (int)(s->causal ? first + 1 : length),
+                 .later = s->causal,
+                 .most = (int)(s->causal ? first + count : length),
+                 .stretch = s->stretch};
 }
 
 static void set_rows(group *g, const float *rows, int64_t stride) {
@@ -202,7 +372,7 @@ static void set_rows(group *g, const float *rows, int64_t stride) {
 
 // c (count, stretch) = the rows times the packed m' of the events that are seen.
 static void across(const sizes *s, co_tile *tile, const group *g, const float *packed, float *c) {
-  for (int64_t j = 0; j < g->seen; j += s->tile) {
+  for (int64_t j = 0; j < g->most; j += s->tile) {
     const co_tile_term term = {.b = packed + j * s->D, .k = s->D, .rows = g->row};
     tile(&term, 1, 0, g->count, zeros, c + j, s->stretch);
   }
@@ -211,13 +381,9 @@ static void across(const sizes *s, co_tile *tile, const group *g, const float *p
 // c (count, wide) = the rows, numbers of the events that are seen, times the packed m.
 static void mix(const sizes *s, co_tile *tile, const group *g, const float *packed, float *c) {
   for (int64_t d = 0; d < s->D; d += s->tile) {
-    const co_tile_term term = {.b = packed + d * s->T, .k = g->seen, .rows = g->row};
+    const co_tile_term term = {.b = packed + d * s->T, .k = g->most, .rows = g->row};
     tile(&term, 1, 0, g->count, zeros, c + d, s->wide);
   }
-}
-
-static void clear(float *values, int64_t begin, int64_t end) {
-  memset(values + begin, 0, (size_t)(end - begin) * sizeof *values);
 }
 
 // ---- forward -----------------------------------------------------------------------------------
@@ -229,29 +395,25 @@ static void forward_head(co_cpu *cpu, const sizes *s, const desk *d, void *const
   const float *bias = in[CO_ATTENTION_bias], *q = (const float *)in[CO_ATTENTION_q] + first;
   float *y = (float *)out[CO_ATTENTION_y] + first, *logsum = out[CO_ATTENTION_logsum];
   co_tile *tile = co_tile_by_rows(cpu);
-  pack_across(s, (const float *)in[CO_ATTENTION_k] + first, length, s->scale, d->keys);
-  pack(s, (const float *)in[CO_ATTENTION_v] + first, length, 1, s->T, d->values);
+  const part keys = part_of(s, (const float *)in[CO_ATTENTION_k] + first, length, s->scale);
+  const part values = part_of(s, (const float *)in[CO_ATTENTION_v] + first, length, 1);
+  pack_across(cpu, &keys, d->keys);
+  pack[cpu->isa](&values, s->T, d->values);
   spread_bias(s, bias ? bias + h * s->B : NULL, d->bias);
   logsum = logsum ? logsum + (n * s->H + h) * s->T : NULL;
   for (int64_t t = 0; t < length; t += s->most) {
     group g = group_of(s, t, length, length);
-    float most, sum[CO_TILE_ROWS];
+    float sums[CO_TILE_ROWS], shifts[CO_TILE_ROWS];
     set_rows(&g, q + t * s->E, s->E);
     across(s, tile, &g, d->keys, d->scores);
-    for (int r = 0; r < g.count; r++) {
-      const query a = {.scores = d->scores + r * s->stretch,
-                       .bias = s->B ? d->bias + s->T - 1 - (t + r) : NULL,
-                       .seen = seen_by(s, t + r, length)};
-      largest[cpu->isa](&a, &most);
-      exponentials[cpu->isa](&a, most, &sum[r]);
-      clear(a.scores, a.seen, g.seen);
-      if (logsum) logsum[t + r] = most + logf(sum[r]);
-    }
+    g.scores = d->scores;
+    g.bias = s->B ? d->bias + s->T - 1 - t : NULL;
+    exponentials[cpu->isa](&g, sums, shifts);
+    for (int r = 0; logsum && r < g.count; r++)
+      logsum[t + r] = shifts[r] + logf(sums[r]);
     set_rows(&g, d->scores, s->stretch);
     mix(s, tile, &g, d->values, d->mixed);
-    for (int r = 0; r < g.count; r++)
-      for (int64_t i = 0; i < s->D; i++)
-        y[(t + r) * s->E + i] = d->mixed[r * s->wide + i] * (1 / sum[r]);
+    divide[cpu->isa](d->mixed, s->wide, sums, g.count, s->D, y + t * s->E, s->E);
   }
   for (int64_t t = length; t < s->T; t++) {
     memset(y + t * s->E, 0, (size_t)s->D * sizeof *y);
@@ -302,14 +464,6 @@ static head head_of(const sizes *s, void *const *in, void *const *out, int64_t n
 #undef OUT
 }
 
-// Adds or sets D numbers of each of `rows` rows, and 0 behind them.
-static void give(const sizes *s, bool adds, const float *from, int64_t begin, int64_t rows,
-                 float *to) {
-  for (int64_t t = begin; t < begin + rows; t++, from += s->wide)
-    for (int64_t i = 0; i < s->D; i++)
-      to[t * s->E + i] = (adds ? to[t * s->E + i] : 0) + from[i];
-}
-
 static void give_zeros(const sizes *s, bool adds, int64_t begin, float *to) {
   for (int64_t t = begin; !adds && t < s->T; t++)
     memset(to + t * s->E, 0, (size_t)s->D * sizeof *to);
@@ -337,24 +491,21 @@ static void backward_group(co_cpu *cpu, const sizes *s, const desk *d, const hea
                            int64_t t, int64_t end, int64_t seen) {
   co_tile *tile = co_tile_by_rows(cpu);
   group g = group_of(s, t, end, x->length);
-  float *scores = d->scores + (t - begin) * s->stretch;
-  float *slopes = d->slopes + (t - begin) * s->stretch;
-  set_rows(&g, x->q + t * s->E, s->E);
-  across(s, tile, &g, d->keys, scores);
-  set_rows(&g, x->dy + t * s->E, s->E);
-  across(s, tile, &g, d->values, slopes);
-  for (int r = 0; r < g.count; r++) {
-    const int64_t at = (t + r) * s->E, place = s->T - 1 - (t + r);
-    const query a = {.scores = scores + r * s->stretch,
-                     .bias = s->B ? d->bias + place : NULL,
-                     .seen = seen_by(s, t + r, x->length)};
-    probabilities[cpu->isa](&a, x->logsum[t + r]);
-    slopes_of[cpu->isa](&a, x->dy + at, x->y + at, s->D, slopes + r * s->stretch,
-                        s->B ? d->dbias + place : NULL);
-    clear(a.scores, a.seen, seen);
-    clear(slopes + r * s->stretch, a.seen, seen);
+  const int64_t at = t * s->E, place = s->T - 1 - t, blank = seen - g.most;
+  g.scores = d->scores + (t - begin) * s->stretch;
+  g.slopes = d->slopes + (t - begin) * s->stretch;
+  g.bias = s->B ? d->bias + place : NULL;
+  g.dbias = s->B ? d->dbias + place : NULL;
+  set_rows(&g, x->q + at, s->E);
+  across(s, tile, &g, d->keys, g.scores);
+  set_rows(&g, x->dy + at, s->E);
+  across(s, tile, &g, d->values, g.slopes);
+  slopes_of[cpu->isa](&g, x->logsum + t, x->dy + at, x->y + at, s->E, s->D);
+  for (int r = 0; blank && r < g.count; r++) {
+    memset(g.scores + r * s->stretch + g.most, 0, (size_t)blank * sizeof *g.scores);
+    memset(g.slopes + r * s->stretch + g.most, 0, (size_t)blank * sizeof *g.slopes);
   }
-  set_rows(&g, slopes, s->stretch);
+  set_rows(&g, g.slopes, s->stretch);
   mix(s, tile, &g, d->mixing, d->mixed);
 }
 
@@ -364,27 +515,31 @@ static void backward_head(co_cpu *cpu, const co_op_desc *desc, const sizes *s, c
   const bool adds_k = co_cpu_accumulates(desc, CO_ATTENTION_BACKWARD_dk);
   const bool adds_v = co_cpu_accumulates(desc, CO_ATTENTION_BACKWARD_dv);
   co_tile *tile = co_tile_by_columns(cpu);
-  pack_across(s, x->k, x->length, s->scale, d->keys);
-  pack_across(s, x->v, x->length, 1, d->values);
-  pack(s, x->k, x->length, s->scale, s->T, d->mixing);
+  const part keys = part_of(s, x->k, x->length, s->scale), values = part_of(s, x->v, x->length, 1);
+  pack_across(cpu, &keys, d->keys);
+  pack_across(cpu, &values, d->values);
+  pack[cpu->isa](&keys, s->T, d->mixing);
   spread_bias(s, bias, d->bias);
   memset(d->dk, 0, (size_t)(x->length * s->wide) * sizeof *d->dk);
   memset(d->dv, 0, (size_t)(x->length * s->wide) * sizeof *d->dv);
-  if (s->B) memset(d->dbias, 0, (size_t)(2 * s->T) * sizeof *d->dbias);
+  if (s->B) memset(d->dbias, 0, (size_t)bias_floats(s) * sizeof *d->dbias);
   for (int64_t begin = 0; begin < x->length; begin += QUERIES) {
     const int64_t left = x->length - begin, count = left < QUERIES ? left : QUERIES;
-    const int64_t end = begin + count, seen = seen_by(s, end - 1, x->length);
+    const int64_t end = begin + count, seen = s->causal ? end : x->length;
     for (int64_t t = begin; t < end; t += s->most) {
       backward_group(cpu, s, d, x, begin, t, end, seen);
-      give(s, adds_q, d->mixed, t, end - t < s->most ? end - t : s->most, x->dq);
+      give[cpu->isa](d->mixed, s->wide, adds_q, end - t < s->most ? end - t : s->most, s->D,
+                     x->dq + t * s->E, s->E);
     }
-    pack(s, x->q + begin * s->E, count, s->scale, QUERIES, d->queries);
-    pack(s, x->dy + begin * s->E, count, 1, QUERIES, d->gradients);
+    const part queries = part_of(s, x->q + begin * s->E, count, s->scale);
+    const part gradients = part_of(s, x->dy + begin * s->E, count, 1);
+    pack[cpu->isa](&queries, QUERIES, d->queries);
+    pack[cpu->isa](&gradients, QUERIES, d->gradients);
     add_events(s, tile, d->scores, begin, count, seen, d->gradients, d->dv);
     add_events(s, tile, d->slopes, begin, count, seen, d->queries, d->dk);
   }
-  give(s, adds_k, d->dk, 0, x->length, x->dk);
-  give(s, adds_v, d->dv, 0, x->length, x->dv);
+  give[cpu->isa](d->dk, s->wide, adds_k, x->length, s->D, x->dk, s->E);
+  give[cpu->isa](d->dv, s->wide, adds_v, x->length, s->D, x->dv, s->E);
   give_zeros(s, adds_q, x->length, x->dq);
   give_zeros(s, adds_k, x->length, x->dk);
   give_zeros(s, adds_v, x->length, x->dv);
