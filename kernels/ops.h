@@ -196,7 +196,10 @@
 // KL_NORMAL      mean and log_variance (N, D): y (N, D) = (mean² + exp(log_variance) - 1 -
 //                log_variance) / 2, the divergence of each number's normal distribution from the
 //                standard one, in nats.
-// SOFTMAX        over the last dimension.
+// SOFTMAX        over the last dimension; of predictions.
+// MASKED_SOFTMAX  within networks: x (N, …, T), lengths i32 (N): y over the first lengths[n] of the last
+//                dimension, over all T without lengths; 0 behind them, where x and dy are not read (all
+//                of a row of length 0). dx = y (dy - sum over t of y dy).
 // SOFTMAX_CROSS_ENTROPY  x logits (N, K), target i32 (N), weight real (N), inv_norm =
 //                step.inv_norm[attr.output]: loss (N) = -log softmax(x)[target]; sum f64 (1) =
 //                sum_n weight loss; dx (N, K) = weight inv_norm (softmax(x) - onehot). A row of

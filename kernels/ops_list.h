@@ -263,6 +263,12 @@
     "", .accumulate = "dmean dlog_variance", .why = "two values meet")                             \
   X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
     .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
+  X(MASKED_SOFTMAX, masked_softmax, (x, (lengths)), (y),                                           \
+    "MASKED_SOFTMAX_BACKWARD y dy (lengths) -> dx", "",                                            \
+    .types = "lengths:i32", .bf16 = "x -> y", .why = "needs whole rows of a result")               \
+  X(MASKED_SOFTMAX_BACKWARD, masked_softmax_backward, (y, dy, (lengths)), (dx), "", "",            \
+    .types = "lengths:i32", .bf16 = "y dy -> dx", .accumulate = "dx",                              \
+    .why = "sums over whole rows")                                                                 \
   /* ---- losses and metrics ---------------------------------------------------------------- */   \
   X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, (x, target, weight, step),                       \
     (loss, sum, dx, (hits)), "", "", .types = "target:i32 step:u8 sum:f64 hits:f64",               \

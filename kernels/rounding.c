@@ -290,6 +290,23 @@ static void round_factorization(rounding *r, const co_op_desc *desc, void *const
   }
 }
 
+// dx is a difference of dy and of its mean by y.
+static void round_masked_softmax_backward(rounding *r, const co_op_desc *desc, void *const *in,
+                                          void *const *out) {
+  const co_shape *shape = &desc->in[0].shape;
+  const int64_t T = shape->dim[shape->rank - 1], rows = co_shape_count(shape) / T;
+  const double *y = in[CO_MASKED_SOFTMAX_BACKWARD_y], *dy = in[CO_MASKED_SOFTMAX_BACKWARD_dy];
+  double *dx = out[CO_MASKED_SOFTMAX_BACKWARD_dx];
+  for (int64_t n = 0; n < rows; n++, y += T, dy += T, dx += T) {
+    double sum = 0;
+    for (int64_t t = 0; t < T; t++)
+      sum += fabs(y[t] * dy[t]);
+    const double off = sign(r) * growth((double)T) * sum;
+    for (int64_t t = 0; t < T; t++)
+      dx[t] += y[t] * (sign(r) * fabs(dy[t]) + off);
+  }
+}
+
 // Parts less their mean, as in round_batch_norm.
 static void round_layer_norm(rounding *r, const co_op_desc *desc, void *const *in,
                              void *const *out) {
@@ -388,6 +405,7 @@ static co_status run_general(rounding *r, const co_op_desc *desc, void *const *i
     round_factorization(r, desc, from, out);
   if (desc->op == CO_OP_LAYER_NORM) round_layer_norm(r, desc, from, out);
   if (desc->op == CO_OP_LAYER_NORM_BACKWARD) round_layer_norm_backward(r, desc, from, out);
+  if (desc->op == CO_OP_MASKED_SOFTMAX_BACKWARD) round_masked_softmax_backward(r, desc, from, out);
   if (desc->op == CO_OP_SOFTMAX_CROSS_ENTROPY) round_softmax_cross_entropy(r, desc, from, out);
   if (desc->op == CO_OP_POINTWISE_LOSS && desc->attr.pointwise == CO_POINTWISE_BINARY)
     round_binary_cross_entropy(r, desc, from, out);

@@ -23,6 +23,24 @@ CO_CPU_KERNEL(softmax_rows, (const float *x, float *y, int64_t rows, int64_t K),
   }
 }
 
+CO_CPU_KERNEL(softmax_gradient,
+              (const float *y, const float *dy, float *dx, int64_t T, bool adds),
+              (y, dy, dx, T, adds)) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t t = 0; t < T; t++)
+    sum += y[t] * dy[t];
+  if (adds) {
+#pragma omp simd
+    for (int64_t t = 0; t < T; t++)
+      dx[t] += y[t] * (dy[t] - sum);
+  } else {
+#pragma omp simd
+    for (int64_t t = 0; t < T; t++)
+      dx[t] = y[t] * (dy[t] - sum);
+  }
+}
+
 // Rows of up to sixteen classes as one vector, filled up with logits that never count.
 CO_CPU_KERNEL(cross_entropy_short_rows,
               (const float *x, const int32_t *target, const float *weight, double inv_norm,
@@ -247,6 +265,49 @@ static co_status run_softmax(co_cpu *cpu, co_prepared *prepared, void *const *in
   return CO_OK;
 }
 
+static int64_t masked_length(const int32_t *lengths, const co_shape *x, int64_t row, int64_t rows) {
+  const int64_t T = x->dim[x->rank - 1];
+  return lengths ? co_clamp_length(lengths[row / (rows / x->dim[0])], T) : T;
+}
+
+static co_status run_masked_softmax(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                    void *const *out, void *workspace) {
+  const co_shape *shape = &prepared->desc.in[CO_MASKED_SOFTMAX_x].shape;
+  const int64_t T = shape->dim[shape->rank - 1], count = co_shape_count(shape), rows = count / T;
+  const bool cut = co_cpu_has_in(&prepared->desc, CO_MASKED_SOFTMAX_lengths);
+  const int32_t *lengths = cut ? in[CO_MASKED_SOFTMAX_lengths] : NULL;
+  (void)workspace;
+#pragma omp parallel for schedule(static) if (count > 4096)
+  for (int64_t r = 0; r < rows; r++) {
+    const int64_t length = masked_length(lengths, shape, r, rows);
+    float *y = (float *)out[CO_MASKED_SOFTMAX_y] + r * T;
+    if (length > 0)
+      softmax_rows[cpu->isa]((const float *)in[CO_MASKED_SOFTMAX_x] + r * T, y, 1, length);
+    memset(y + length, 0, (size_t)(T - length) * sizeof *y);
+  }
+  return CO_OK;
+}
+
+static co_status run_masked_softmax_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
+                                             void *const *out, void *workspace) {
+  const co_op_desc *desc = &prepared->desc;
+  const co_shape *shape = &desc->in[CO_MASKED_SOFTMAX_BACKWARD_y].shape;
+  const int64_t T = shape->dim[shape->rank - 1], count = co_shape_count(shape), rows = count / T;
+  const bool cut = co_cpu_has_in(desc, CO_MASKED_SOFTMAX_BACKWARD_lengths);
+  const int32_t *lengths = cut ? in[CO_MASKED_SOFTMAX_BACKWARD_lengths] : NULL;
+  const float *y = in[CO_MASKED_SOFTMAX_BACKWARD_y], *dy = in[CO_MASKED_SOFTMAX_BACKWARD_dy];
+  const bool adds = co_cpu_accumulates(desc, CO_MASKED_SOFTMAX_BACKWARD_dx);
+  (void)workspace;
+#pragma omp parallel for schedule(static) if (count > 4096)
+  for (int64_t r = 0; r < rows; r++) {
+    const int64_t length = masked_length(lengths, shape, r, rows);
+    float *dx = (float *)out[CO_MASKED_SOFTMAX_BACKWARD_dx] + r * T;
+    softmax_gradient[cpu->isa](y + r * T, dy + r * T, dx, length, adds);
+    if (!adds) memset(dx + length, 0, (size_t)(T - length) * sizeof *dx);
+  }
+  return CO_OK;
+}
+
 static void weighted_sum(const co_op_desc *desc, const float *loss, const float *weight, int64_t n,
                          double *sum) {
   double total = 0;
@@ -403,6 +464,21 @@ const co_cpu_impl co_cpu_loss[] = {
      .accepts = has_rows,
      .f32_in = 1,
      .f32_out = 1},
+    {.op = CO_OP_MASKED_SOFTMAX,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_masked_softmax,
+     .accepts = has_rows,
+     .f32_in = 1,
+     .f32_out = 1},
+    {.op = CO_OP_MASKED_SOFTMAX_BACKWARD,
+     .name = "omp",
+     .plan = co_cpu_plan_simple,
+     .run = run_masked_softmax_backward,
+     .accepts = has_rows,
+     .f32_in = 3,
+     .f32_out = 1,
+     .accumulate = 1},
     {.op = CO_OP_SOFTMAX_CROSS_ENTROPY,
      .name = "omp",
      .plan = co_cpu_plan_simple,

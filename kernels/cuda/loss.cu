@@ -15,20 +15,50 @@ static int64_t loss_blocks(int64_t rows, int64_t row) {
   return blocks < most_loss_blocks ? blocks : most_loss_blocks;
 }
 
-template <int Width, typename T>
-__global__ void softmax(float *y, const T *x, int64_t rows, int64_t K) {
+// Rows of K, of which the first lengths[row / of_length] count, or all (NULL).
+struct MaskedRows {
+  const int32_t *lengths;
+  int64_t rows, K, of_length;
+
+  __device__ int64_t length(int64_t row) const {
+    int64_t length = lengths ? lengths[row / of_length] : K;
+    return length < 0 ? 0 : length < K ? length : K;
+  }
+};
+
+template <int Width, typename Y, typename T>
+__global__ void softmax(Y *y, const T *x, MaskedRows all) {
   int lane = static_cast<int>(threadIdx.x) % Width;
-  for (int64_t n = first_row<Width>(); n < rows; n += row_step<Width>()) {
-    const T *row = x + n * K;
+  for (int64_t n = first_row<Width>(); n < all.rows; n += row_step<Width>()) {
+    const T *row = x + n * all.K;
+    int64_t length = all.length(n);
     float largest = -INFINITY, sum = 0;
-    for (int64_t k = lane; k < K; k += Width)
+    for (int64_t k = lane; k < length; k += Width)
       largest = fmaxf(largest, static_cast<float>(row[k]));
     largest = Group<Width>::largest(largest);
-    for (int64_t k = lane; k < K; k += Width)
+    for (int64_t k = lane; k < length; k += Width)
       sum += expf(static_cast<float>(row[k]) - largest);
     sum = Group<Width>::sum(sum);
-    for (int64_t k = lane; k < K; k += Width)
-      y[n * K + k] = expf(static_cast<float>(row[k]) - largest) / sum;
+    for (int64_t k = lane; k < all.K; k += Width)
+      y[n * all.K + k] =
+          static_cast<Y>(k < length ? expf(static_cast<float>(row[k]) - largest) / sum : 0.0f);
+  }
+}
+
+template <int Width, typename T>
+__global__ void softmax_gradient(T *dx, const T *y, const T *dy, MaskedRows all, bool accumulate) {
+  int lane = static_cast<int>(threadIdx.x) % Width;
+  for (int64_t n = first_row<Width>(); n < all.rows; n += row_step<Width>()) {
+    const T *p = y + n * all.K, *d = dy + n * all.K;
+    int64_t length = all.length(n);
+    float sum = 0;
+    for (int64_t k = lane; k < length; k += Width)
+      sum += static_cast<float>(p[k]) * static_cast<float>(d[k]);
+    sum = Group<Width>::sum(sum);
+    for (int64_t k = lane; k < all.K; k += Width)
+      put(&dx[n * all.K + k],
+          k < length ? static_cast<float>(p[k]) * (static_cast<float>(d[k]) - sum) : 0.0f,
+          accumulate);
   }
 }
 
@@ -280,20 +310,53 @@ template <typename T> static LossRows<T> loss_rows(const co_cuda_call *call) {
           false};
 }
 
-template <typename T> static cudaError_t launch_softmax(const co_cuda_call *call) {
+// `lengths`: the place of that input, -1 where there is none.
+static MaskedRows masked_rows(const co_cuda_call *call, int lengths) {
   const co_shape *shape = &call->desc->in[0].shape;
   int64_t K = co_cuda_last(shape), rows = co_cuda_count(shape) / K;
-  int width = width_for(K);
-  int64_t per_block = block_threads / width, blocks = (rows + per_block - 1) / per_block;
-  unsigned grid = static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks);
-  float *y = static_cast<float *>(call->out[0]);
+  bool cut = lengths >= 0 && co_cuda_has_in(call->desc, lengths);
+  return {cut ? static_cast<const int32_t *>(call->in[lengths]) : nullptr, rows, K,
+          rows / shape->dim[0]};
+}
+
+static unsigned row_blocks(const MaskedRows &all) {
+  int64_t per_block = block_threads / width_for(all.K);
+  int64_t blocks = (all.rows + per_block - 1) / per_block;
+  return static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks);
+}
+
+template <typename Y, typename T>
+static cudaError_t launch_softmax(const co_cuda_call *call, int lengths) {
+  MaskedRows all = masked_rows(call, lengths);
+  unsigned grid = row_blocks(all);
+  int width = width_for(all.K);
+  Y *y = static_cast<Y *>(call->out[0]);
   const T *x = static_cast<const T *>(call->in[0]);
   if (width == 1)
-    CO_LAUNCH((softmax<1, T>), grid, block_threads, 0, call->stream, y, x, rows, K);
+    CO_LAUNCH((softmax<1, Y, T>), grid, block_threads, 0, call->stream, y, x, all);
   else if (width == warp_lanes)
-    CO_LAUNCH((softmax<warp_lanes, T>), grid, block_threads, 0, call->stream, y, x, rows, K);
+    CO_LAUNCH((softmax<warp_lanes, Y, T>), grid, block_threads, 0, call->stream, y, x, all);
   else
-    CO_LAUNCH((softmax<block_threads, T>), grid, block_threads, 0, call->stream, y, x, rows, K);
+    CO_LAUNCH((softmax<block_threads, Y, T>), grid, block_threads, 0, call->stream, y, x, all);
+  return cudaGetLastError();
+}
+
+template <typename T> static cudaError_t launch_softmax_gradient(const co_cuda_call *call) {
+  MaskedRows all = masked_rows(call, CO_MASKED_SOFTMAX_BACKWARD_lengths);
+  unsigned grid = row_blocks(all);
+  int width = width_for(all.K);
+  bool adds = co_cuda_accumulates(call->desc, CO_MASKED_SOFTMAX_BACKWARD_dx);
+  T *dx = static_cast<T *>(call->out[CO_MASKED_SOFTMAX_BACKWARD_dx]);
+  const T *y = static_cast<const T *>(call->in[CO_MASKED_SOFTMAX_BACKWARD_y]);
+  const T *dy = static_cast<const T *>(call->in[CO_MASKED_SOFTMAX_BACKWARD_dy]);
+  if (width == 1)
+    CO_LAUNCH((softmax_gradient<1, T>), grid, block_threads, 0, call->stream, dx, y, dy, all, adds);
+  else if (width == warp_lanes)
+    CO_LAUNCH((softmax_gradient<warp_lanes, T>), grid, block_threads, 0, call->stream, dx, y, dy,
+              all, adds);
+  else
+    CO_LAUNCH((softmax_gradient<block_threads, T>), grid, block_threads, 0, call->stream, dx, y, dy,
+              all, adds);
   return cudaGetLastError();
 }
 
@@ -374,8 +437,18 @@ extern "C" size_t co_cuda_loss_scratch(const co_op_desc *desc) {
 }
 
 extern "C" cudaError_t co_cuda_softmax(const co_cuda_call *call) {
-  return co::is_bf16(call->desc->in[0]) ? co::launch_softmax<co::bf16>(call)
-                                        : co::launch_softmax<float>(call);
+  return co::is_bf16(call->desc->in[0]) ? co::launch_softmax<float, co::bf16>(call, -1)
+                                        : co::launch_softmax<float, float>(call, -1);
+}
+extern "C" cudaError_t co_cuda_masked_softmax(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[CO_MASKED_SOFTMAX_x])
+             ? co::launch_softmax<co::bf16, co::bf16>(call, CO_MASKED_SOFTMAX_lengths)
+             : co::launch_softmax<float, float>(call, CO_MASKED_SOFTMAX_lengths);
+}
+extern "C" cudaError_t co_cuda_masked_softmax_backward(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[CO_MASKED_SOFTMAX_BACKWARD_y])
+             ? co::launch_softmax_gradient<co::bf16>(call)
+             : co::launch_softmax_gradient<float>(call);
 }
 
 extern "C" cudaError_t co_cuda_softmax_cross_entropy(const co_cuda_call *call) {

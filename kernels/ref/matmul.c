@@ -38,7 +38,7 @@ co_status co_infer_matmul(co_op_desc *desc) {
   const bool turned_a = desc->attr.transposed_a, turned_b = desc->attr.transposed_b;
   const int64_t inner = a[turned_a ? 1 : 2], other = b[turned_b ? 2 : 1];
   if (a[0] != b[0]) return co_fail(CO_ERR_CONFIG, "matmul: numbers of rows differ");
-  if (inner != other || inner < 1) {
+  if (inner != other || inner == 0) { // events are some number below 0
     char left[128], right[128];
     co_shape_print(&desc->in[CO_MATMUL_a].shape, left, sizeof left);
     co_shape_print(&desc->in[CO_MATMUL_b].shape, right, sizeof right);

@@ -179,6 +179,13 @@ static void test_infer(void **state) {
   assert_true(co_shape_equal(&reversed.out[0].shape, &reversed.in[0].shape));
   reversed.in[1].dtype = CO_F32;
   assert_int_equal(co_op_infer(&reversed), CO_ERR_CONFIG);
+  co_op_desc weights = {.op = CO_OP_MASKED_SOFTMAX, .has_in = 3};
+  weights.in[0] = f32(co_shape_make(3, CO_DIM_N, (int64_t)4, CO_DIM_T(0)));
+  weights.in[1] = (co_tensor_desc){.dtype = CO_I32, .shape = co_shape_make(1, CO_DIM_N)};
+  assert_int_equal(co_op_infer(&weights), CO_OK);
+  assert_true(co_shape_equal(&weights.out[0].shape, &weights.in[0].shape));
+  weights.in[1].shape.dim[0] = 3;
+  assert_int_equal(co_op_infer(&weights), CO_ERR_CONFIG);
   co_op_desc unfolded = {.op = CO_OP_UNFOLD_EVENTS,
                          .has_in = 3,
                          .attr = {.kernel = {3}, .dilation = {1}, .pad_begin = {1}}};

@@ -271,6 +271,11 @@ static void test_masks(void **state) {
   assert_int_equal(co_op_infer(&matmul), CO_ERR_CONFIG);
   matmul.in[1].shape.dim[2] = 5;
   assert_int_equal(co_op_infer(&matmul), CO_OK);
+  matmul.in[0].shape.dim[2] = matmul.in[1].shape.dim[2] = CO_DIM_T(0); // events are summed over
+  assert_int_equal(co_op_infer(&matmul), CO_OK);
+  matmul.in[1].shape.dim[2] = CO_DIM_T(1); // those of another table
+  assert_int_equal(co_op_infer(&matmul), CO_ERR_CONFIG);
+  matmul.in[0].shape.dim[2] = matmul.in[1].shape.dim[2] = 5;
   matmul.in[1].shape.dim[0] = 8; // rows
   assert_int_equal(co_op_infer(&matmul), CO_ERR_CONFIG);
   co_op_desc reshape = {.op = CO_OP_RESHAPE, .has_out = 1};

@@ -100,6 +100,33 @@ static void test_reverse_events(void **state) {
     near_to(y[i], cut[i]);
 }
 
+// Two scores a row, over rows of two, of one and of none: what is no score is not read, nor its gradient.
+static void test_masked_softmax(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_MASKED_SOFTMAX};
+  co_op_desc back = {.op = CO_OP_MASKED_SOFTMAX_BACKWARD, .has_out = 1};
+  const co_shape shape = co_shape_make(2, (int64_t)3, (int64_t)2);
+  const double ln3 = 1.0986122886681098;
+  double x[6] = {1 + ln3, 1, 5, (double)NAN, (double)NAN, (double)NAN}, y[6], dx[6];
+  double dy[6] = {4, 8, 7, (double)NAN, (double)NAN, (double)NAN};
+  int32_t lengths[3] = {2, 1, 0};
+  operand(&desc, true, CO_MASKED_SOFTMAX_x, CO_F64, shape);
+  operand(&desc, true, CO_MASKED_SOFTMAX_lengths, CO_I32, vector(3));
+  run(&desc, (void *[16]){x, lengths}, (void *[16]){y});
+  const double want[6] = {0.75, 0.25, 1, 0, 0, 0};
+  for (int i = 0; i < 6; i++)
+    near_to(y[i], want[i]);
+  operand(&back, true, CO_MASKED_SOFTMAX_BACKWARD_y, CO_F64, shape);
+  operand(&back, true, CO_MASKED_SOFTMAX_BACKWARD_dy, CO_F64, shape);
+  operand(&back, true, CO_MASKED_SOFTMAX_BACKWARD_lengths, CO_I32, vector(3));
+  operand(&back, false, CO_MASKED_SOFTMAX_BACKWARD_dx, CO_F64, shape);
+  // the mean of 4 and 8 is 5
+  assert_int_equal(co_ref_run(&back, (void *[16]){y, dy, lengths}, (void *[16]){dx}), CO_OK);
+  const double slopes[6] = {-0.75, 0.75, 0, 0, 0, 0};
+  for (int i = 0; i < 6; i++)
+    near_to(dx[i], slopes[i]);
+}
+
 // One unit whose gates i, f and o stand half open and whose cell takes tanh(x); rows of two events,
 // of one and of none. What lies beyond a row's length is not read.
 static void test_lstm(void **state) {
@@ -425,6 +452,7 @@ int main(void) {
       cmocka_unit_test(test_index_dropout),
       cmocka_unit_test(test_gather),
       cmocka_unit_test(test_gather_events),
+      cmocka_unit_test(test_masked_softmax),
       cmocka_unit_test(test_lstm),
       cmocka_unit_test(test_gru),
       cmocka_unit_test(test_simple_rnn),

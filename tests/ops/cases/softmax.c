@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+
 #include "tests/ops/ops_test.h"
 
 static int64_t terms(const co_op_desc *desc, int output) {
@@ -26,4 +28,64 @@ OPS_FAMILY(softmax) = {
     .flags = "large",
     .adjust = adjust,
     .cases = cases,
+};
+
+// ---- masked ------------------------------------------------------------------------------------
+
+static int64_t row_length(const ops_problem *p, int64_t row) {
+  const int lengths = ops_problem_input(p, "lengths");
+  const co_shape *x = &p->desc.in[0].shape;
+  int64_t rows = co_shape_count(x) / x->dim[0] / x->dim[x->rank - 1];
+  return lengths < 0 ? x->dim[x->rank - 1] : ((const int32_t *)p->in[lengths])[row / rows];
+}
+
+// Rows of all lengths: all, none, and what lies between.
+static void adjust_masked(ops_problem *p) {
+  const int lengths = ops_problem_input(p, "lengths");
+  const int64_t N = p->desc.in[0].shape.dim[0], T = terms(&p->desc, 0);
+  adjust(p);
+  for (int64_t n = 0; lengths >= 0 && n < N; n++)
+    ((int32_t *)p->in[lengths])[n] = (int32_t)(n == 0   ? T
+                                               : n == 1 ? 0
+                                                        : (n * 5 + 7 * T - n / 3) % (T + 1));
+}
+
+// Of the gradient, a difference of dy and of a mean of it, both times y.
+static double cancelled(const ops_problem *p, int output) {
+  const int64_t T = terms(&p->desc, 0), rows = co_shape_count(&p->desc.in[0].shape) / T;
+  const double *y = p->in[0], *dy = p->in[1];
+  double largest = 0;
+  (void)output;
+  if (p->desc.op != CO_OP_MASKED_SOFTMAX_BACKWARD) return 0;
+  for (int64_t r = 0; r < rows; r++, y += T, dy += T) {
+    double sum = 0;
+    for (int64_t t = 0; t < row_length(p, r); t++)
+      sum += y[t] * fabs(dy[t]);
+    for (int64_t t = 0; t < row_length(p, r); t++)
+      largest = fmax(largest, y[t] * (fabs(dy[t]) + sum));
+  }
+  return largest;
+}
+
+static const char *const masked_cases[] = {
+    "x=3x1 lengths=3",
+    "x=7x2 lengths=7",
+    "x=5x3x17 lengths=5",
+    "x=3x2x4x5 lengths=3",
+    "x=4x19",
+    "x=13x10 lengths=13 large",
+    "x=2x2500 lengths=2",
+    OPS_SWEEP,
+    "x=33x64 lengths=33",
+    "x=9x7x130 lengths=9",
+    NULL,
+};
+
+OPS_FAMILY(masked_softmax) = {
+    .op = CO_OP_MASKED_SOFTMAX,
+    .terms = terms,
+    .flags = "large",
+    .adjust = adjust_masked,
+    .magnitude = cancelled,
+    .cases = masked_cases,
 };
