@@ -12,6 +12,7 @@
 #include "datasets/format.h"
 #include "datasets/import_columns.h"
 #include "datasets/import_existing.h"
+#include "datasets/import_items.h"
 #include "datasets/import_joins.h"
 #include "datasets/place_rows.h"
 #include "datasets/row_samples.h"
@@ -42,7 +43,11 @@ typedef struct csv_import {
   co_values *values;
   co_rejects rejects;
   co_reject_file *reject_file;
-  co_row_samples samples; // where the recipe has some
+  co_row_samples samples;          // where the recipe has some
+  co_import_events_options events; // the log that they see …
+  co_event_recipe event_recipe;    // … with the columns of its items,
+  co_items items;                  // which are found out before all is written
+  const char *item_images;         // … with the digest of their pictures; NULL = not yet
 } csv_import;
 
 // Of rows that are samples the columns are theirs: in no entity.
@@ -59,10 +64,43 @@ static void print_images(co_text *t, const co_survey *s) {
 }
 
 static bool has_images(const co_recipe *recipe) {
-  bool has = co_recipe_has_images(recipe);
+  bool has = co_recipe_has_images(recipe) || (recipe->items && has_images(recipe->items));
   for (int64_t i = 0; i < recipe->join_count; i++)
     has |= co_recipe_has_images(&recipe->joins[i].table);
   return has;
+}
+
+// Of a database, which may lie in several files, what it says.
+static co_status hash_database(csv_import *m, const char *path, const co_rows_options *options,
+                               char hex[65]) {
+  co_rows *rows;
+  co_row_block block;
+  CO_RETURN_IF_FAILED(co_rows_open(&rows, m->ctx, path, options));
+  co_status status;
+  do
+    status = co_rows_next(rows, &block);
+  while (status == CO_OK && block.part_count);
+  if (status == CO_OK) co_rows_digest(rows, hex);
+  co_rows_close(rows);
+  return status;
+}
+
+// The table of items of the log that samples see.
+static co_status print_items(csv_import *m) {
+  const co_recipe *items = m->options->recipe->items;
+  char hex[65];
+  if (!items) return CO_OK;
+  co_recipe_join join = items->joins[0];
+  const co_recipe given = {.table = join.table.table, .joins = &join, .join_count = 1};
+  const co_rows_options *rows = &join.table.rows;
+  const char *path = m->options->events->items_path;
+  CO_RETURN_IF_FAILED(co_rows_is_database(path) ? hash_database(m, path, rows, hex)
+                                                : co_source_hash_file(m->ctx, path, hex));
+  co_text_printf(&m->recipe, "items: sha256 %s\ncolumns not listed: %s\n", hex,
+                 join.table.whole ? "ignored" : "found out");
+  if (m->item_images) co_text_printf(&m->recipe, "%s", m->item_images);
+  join.table.file = NULL;
+  return co_recipe_print(&m->recipe, &given);
 }
 
 // Two imports with equal recipes make equal files.
@@ -91,6 +129,7 @@ static co_status write_recipe(csv_import *m, const char *digest) {
   print_images(t, &m->survey);
   for (int64_t i = 0; i < m->joins.count; i++)
     print_images(t, &m->joins.items[i].survey);
+  CO_RETURN_IF_FAILED(print_items(m));
   co_recipe given = *o->recipe;
   given.file = NULL;
   given.joins = co_arena_alloc(m->arena, (size_t)given.join_count + 1, sizeof *given.joins);
@@ -102,7 +141,8 @@ static co_status write_recipe(csv_import *m, const char *digest) {
     given.joins[i] = *join->given;
     given.joins[i].table.file = NULL;
   }
-  given.log = NULL;
+  given.log_count = 0;
+  given.items = NULL;
   for (int64_t i = 0; o->events && i < o->events->file_count; i++) {
     char hex[65];
     CO_RETURN_IF_FAILED(co_source_hash_file(m->ctx, o->events->files[i], hex));
@@ -119,21 +159,6 @@ static co_status write_recipe(csv_import *m, const char *digest) {
     given.samples.label = label;
   }
   return co_recipe_print(t, &given);
-}
-
-// Of a database, which may lie in several files, what it says.
-static co_status hash_database(csv_import *m, const char *path, const co_rows_options *options,
-                               char hex[65]) {
-  co_rows *rows;
-  co_row_block block;
-  CO_RETURN_IF_FAILED(co_rows_open(&rows, m->ctx, path, options));
-  co_status status;
-  do
-    status = co_rows_next(rows, &block);
-  while (status == CO_OK && block.part_count);
-  if (status == CO_OK) co_rows_digest(rows, hex);
-  co_rows_close(rows);
-  return status;
 }
 
 // As co_scan_digest.
@@ -447,14 +472,10 @@ static co_status write_samples(csv_import *m, co_dataset_writer *writer) {
   if (!m->samples.ctx)
     return co_dataset_writer_samples(writer, m->found.table, m->survey.rows, NULL, NULL,
                                      m->placer.split);
-  co_import_events_options events = {0};
-  if (o->events) {
-    events = *o->events;
-    events.recipe = *o->recipe->events;
-    events.output = o->output;
-  }
+  m->events.output = o->output;
+  m->events.surveyed = m->items.ctx ? &m->items : NULL;
   m->result->entities = m->samples.entities.count;
-  return co_row_samples_write(&m->samples, writer, m->placer.split, o->events ? &events : NULL,
+  return co_row_samples_write(&m->samples, writer, m->placer.split, o->events ? &m->events : NULL,
                               &m->result->events);
 }
 
@@ -495,10 +516,43 @@ cleanup:
 
 // ---- the import --------------------------------------------------------------------------------
 
+static co_status keep_images(csv_import *m) {
+  co_text text;
+  co_text_init(&text, m->ctx);
+  print_images(&text, &m->items.joins.items[0].survey);
+  co_status status = text.status;
+  m->item_images = co_arena_strdup(m->arena, text.data ? text.data : "");
+  co_text_free(&text);
+  return m->item_images ? status : CO_ERR_MEMORY;
+}
+
+// The columns of the items of the log that samples see.
+static co_status survey_items(csv_import *m) {
+  const co_import_csv_options *o = m->options;
+  if (!o->events) return CO_OK;
+  m->events = *o->events;
+  m->events.recipe = *o->recipe->events;
+  if (o->events->joined) {
+    const co_output output = {o->output, true, &o->events->items_path, 1};
+    if (o->output) CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
+    CO_RETURN_IF_FAILED(
+        co_items_survey(&m->items, m->ctx, m->arena, &m->events, &m->scan, &m->events.recipe));
+    CO_RETURN_IF_FAILED(keep_images(m));
+  }
+  m->event_recipe = m->events.recipe;
+  m->found.events = &m->event_recipe;
+  return CO_OK;
+}
+
 static co_status describe_table(csv_import *m) {
   const co_recipe *given = m->options->recipe;
   m->found = *given;
-  m->found.file = m->options->output ? NULL : m->options->files[0]; // datasets hold no paths
+  if (m->options->output) { // datasets hold no paths
+    m->found.log_count = 0;
+    m->found.items = NULL;
+  }
+  m->found.file = m->options->output ? NULL : m->options->files[0];
+  CO_RETURN_IF_FAILED(survey_items(m));
   CO_RETURN_IF_FAILED(co_import_describe(&m->found, &m->survey));
   CO_RETURN_IF_FAILED(co_import_joins_survey(&m->joins, &m->found, m->options->output != NULL));
   co_text text;
@@ -591,6 +645,9 @@ static co_status run(csv_import *m) {
   for (int64_t i = 0; i < m->joins.count; i++)
     CO_RETURN_IF_FAILED(
         warn_personal(m, &m->joins.items[i].survey, &m->joins.items[i].given->table));
+  for (int64_t i = 0; i < m->items.joins.count; i++)
+    CO_RETURN_IF_FAILED(
+        warn_personal(m, &m->items.joins.items[i].survey, &m->items.joins.items[i].given->table));
   if (!o->output) return CO_OK;
   CO_RETURN_IF_FAILED(plan_columns(m));
   CO_RETURN_IF_FAILED(check_stratified(m));
@@ -634,6 +691,7 @@ co_status co_import_csv(co_import_csv_result *out, co_context *ctx, co_arena *ar
   co_reject_file_free(m.reject_file);
   co_survey_free(&m.survey);
   co_import_joins_free(&m.joins);
+  co_items_free(&m.items);
   co_row_samples_free(&m.samples);
   return status == CO_OK ? CO_OK : co_error_raise(&error);
 }

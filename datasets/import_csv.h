@@ -35,7 +35,8 @@ typedef struct co_import_csv_options {
   const char *const *joined;         // the file of each of the recipe's joined tables …
   const char *const *joined_shown;   // … and what messages call them; NULL = as they are
   const char *exists, *exists_shown; // of the recipe's samples: the table of their label
-  // The log that they see, of which there is one: files and memory; the recipe has the rest. NULL = none.
+  // The log that they see: files and memory, and where its items' table is; the recipe has the rest. NULL =
+  // none.
   const co_import_events_options *events;
   const co_recipe *recipe; // how files are read, and what is known of columns
   co_split_rule split;     // the recipe gives its column, if it is of one, the role split

@@ -29,6 +29,19 @@ bool co_event_column(const co_schema *schema, const co_column *column) {
   return false;
 }
 
+const co_column *co_event_find(const co_schema *schema, const char *name) {
+  const size_t prefix = strlen(TABLE) + 1;
+  for (int64_t i = 0; i < schema->column_count; i++) {
+    const co_column *column = &schema->columns[i];
+    const co_table *table = column->table ? co_schema_table(schema, column->table) : NULL;
+    if (!table || table->kind != CO_TABLE_EVENTS) continue;
+    if (strcmp(column->name, name) == 0) return column;
+    if (strncmp(column->name, TABLE ".", prefix) == 0 && strcmp(column->name + prefix, name) == 0)
+      return column;
+  }
+  return NULL;
+}
+
 bool co_event_name_reserved(const char *name) {
   static const char *const own[] = {"item", "amount", "time", "dt", "offsets", "next_item"};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
@@ -200,7 +213,7 @@ static co_status choose_values(co_events_import *m) {
   for (int64_t i = 0; i < r->column_count; i++)
     CO_RETURN_IF_FAILED(add_column(m, r->columns[i]));
   for (int64_t i = 0; o->schema && i < m->value_count; i++) {
-    const co_column *column = co_schema_find(o->schema, m->values[i].name);
+    const co_column *column = co_event_find(o->schema, m->values[i].name);
     if (m->values[i].kind != CO_EVENT_CATEGORY || !column || i == m->basket) continue;
     m->values[i].categories = column->categories;
     m->values[i].category_count = column->category_count;
@@ -223,6 +236,11 @@ static co_status read_items(co_events_import *m) {
 // Of an import all columns of a table of items are found out, of a scoring those that it needs are known.
 static co_status begin_items(co_events_import *m) {
   const co_import_events_options *o = m->options;
+  if (o->surveyed) {
+    m->items = *o->surveyed;
+    *o->surveyed = (co_items){0};
+    return CO_OK;
+  }
   if (o->joined) return co_items_survey(&m->items, m->ctx, m->arena, o, &m->scan, &m->recipe);
   if (!o->items_path) return CO_OK;
   CO_RETURN_IF_FAILED(co_items_begin(&m->items, m->ctx, m->arena, o, &m->scan));
@@ -578,6 +596,11 @@ static co_status check_samples(co_events_import *m) {
   return CO_OK;
 }
 
+static co_status write_items(co_events_import *m) {
+  return co_items_write(&m->items, m->writer, TABLE, "item", m->log.categories[m->item],
+                        m->log.category_count[m->item]);
+}
+
 static co_status write_output(co_events_import *m) {
   const co_import_events_options *o = m->options;
   const char *entity = o->recipe.entity;
@@ -590,9 +613,7 @@ static co_status write_output(co_events_import *m) {
   CO_RETURN_IF_FAILED(write_entities(m));
   CO_RETURN_IF_FAILED(check_samples(m));
   CO_RETURN_IF_FAILED(write_samples(m));
-  if (o->joined)
-    CO_RETURN_IF_FAILED(co_items_write(&m->items, m->writer, TABLE, "item",
-                                       m->log.categories[m->item], m->log.category_count[m->item]));
+  if (o->joined) CO_RETURN_IF_FAILED(write_items(m));
   CO_RETURN_IF_FAILED(write_source(m));
   return o->temporary
              ? co_dataset_writer_commit_temporary(m->writer, m->result->fingerprint, o->temporary)
@@ -607,13 +628,26 @@ static co_status write_into(co_events_import *m) {
                                                m->log.offsets));
   CO_RETURN_IF_FAILED(open_columns(m));
   CO_RETURN_IF_FAILED(write_entities(m));
-  return write_samples(m);
+  CO_RETURN_IF_FAILED(write_samples(m));
+  return o->joined ? write_items(m) : CO_OK;
+}
+
+// Its events would count twice.
+static co_status check_files(const co_events_import *m) {
+  const co_import_events_options *o = m->options;
+  for (int64_t i = 0; i < o->file_count; i++)
+    for (int64_t k = 0; k < i; k++)
+      if (strcmp(o->files[i], o->files[k]) == 0)
+        return co_fail(CO_ERR_USAGE, "the log %.200s is given twice", co_scan_shown(&m->scan, i));
+  return CO_OK;
 }
 
 static co_status run(co_events_import *m) {
   const co_import_events_options *o = m->options;
+  CO_RETURN_IF_FAILED(check_files(m));
   if (o->into) {
     CO_RETURN_IF_FAILED(choose_values(m));
+    CO_RETURN_IF_FAILED(begin_items(m));
     CO_RETURN_IF_FAILED(read_log(m));
     return write_into(m);
   }

@@ -73,8 +73,9 @@ typedef struct co_import_events_options {
   const co_recipe *joined;
   co_rows_options item_rows;
   const char *items_path, *items_shown;
-  bool newcomers; // of scoring: it may tell of items that the schema has not
-  bool members;   // … and of what they look like and say, which makes them classes of their own
+  struct co_items *surveyed; // of CO_SAMPLE_ROWS: found out already, taken from here
+  bool newcomers;            // of scoring: it may tell of items that the schema has not
+  bool members; // … and of what they look like and say, which makes them classes of their own
   const char *const *population;
   int64_t population_count;
   // Of CO_SAMPLE_ROWS: the rows' entities, by their place in the population, and times. What is added to
@@ -109,6 +110,9 @@ typedef struct co_import_events_result {
 co_status co_import_events(co_import_events_result *out, co_context *ctx, co_arena *arena,
                            const co_import_events_options *options);
 
+// A model's column of events that an import calls `name`; NULL = it has none. Columns of the samples may be called
+// so, too.
+const co_column *co_event_find(const co_schema *schema, const char *name);
 // Whether a model's column is one that events bring: of theirs, or of rfm.
 bool co_event_column(const co_schema *schema, const co_column *column);
 

@@ -162,8 +162,8 @@ static const co_column *find_known(const co_import_events_options *o, const char
   memcpy(name + before, text, length);
   name[(size_t)before + length] = '\0';
   own = name + before;
-  const co_column *known = co_schema_find(o->schema, name);
-  return known || is_taken(o, own) ? known : co_schema_find(o->schema, own);
+  const co_column *known = co_event_find(o->schema, name);
+  return known || is_taken(o, own) ? known : co_event_find(o->schema, own);
 }
 
 bool co_items_needed(const co_event_recipe *recipe, const co_schema *schema) {
@@ -190,7 +190,7 @@ static co_status list_words(co_items *items, co_item_column *c, const co_column 
 // What items look like and say, as the model has it of its own.
 static co_status begin_members(co_items *items, const co_import_events_options *o) {
   const co_event_recipe *r = &o->recipe;
-  const co_column *item = co_schema_find(o->schema, "item");
+  const co_column *item = co_event_find(o->schema, "item");
   if (!o->members || !item) return CO_OK;
   if (item->described) items->description_name = r->items_text;
   if (!item->picture.rank || !r->items_picture) return CO_OK;

@@ -556,6 +556,9 @@ static co_status report(co_raw_rows *r, co_raw_rows_result *out) {
     most += r->tables[i].model->schema->column_count;
   out->columns = co_arena_alloc(r->arena, (size_t)most + 1, sizeof *out->columns);
   if (!out->columns) return CO_ERR_MEMORY;
+  out->new_items = co_arena_alloc(r->arena, (size_t)r->table_count + 1, sizeof *out->new_items);
+  co_new_classes *found = co_arena_alloc(r->arena, (size_t)r->table_count + 1, sizeof *found);
+  if (!out->new_items || !found) return CO_ERR_MEMORY;
   memcpy(out->sha256, r->sha256, sizeof out->sha256);
   for (int64_t i = 0; i < r->table_count; i++) {
     const co_raw_table *t = &r->tables[i];
@@ -564,6 +567,8 @@ static co_status report(co_raw_rows *r, co_raw_rows_result *out) {
       report_columns(r, out, i, &t->joins.items[k].columns);
     co_raw_joins_tell(&t->joins);
     if (t->sampled && !out->events.lines) out->events = t->events;
+    found[i] = t->events.new_items;
+    if (found[i].count) out->new_items[i] = &found[i];
   }
   return CO_OK;
 }

@@ -25,7 +25,7 @@ typedef struct co_raw_model {
   const co_recipe *recipe;   // what is known of them
   const char *const *joined; // the file of each of the recipe's joined tables; NULL = none is there
   const char *const *joined_shown; // what messages call them
-  // The log that the recipe's samples see, of which there is one: files and memory. NULL = none.
+  // The log that the recipe's samples see: files and memory, and its items' table. NULL = none.
   const co_import_events_options *events;
 } co_raw_model;
 
@@ -90,7 +90,8 @@ typedef struct co_raw_rows_result {
   char sha256[65];             // of the file as it is stored, or of what a query gave
   co_raw_rows_column *columns; // of the inputs, in the arena
   int64_t column_count;
-  co_import_events_result events; // of the first model with a log
+  co_import_events_result events;   // of the first model with a log
+  const co_new_classes **new_items; // of each model, in the arena; NULL = none
 } co_raw_rows_result;
 
 // Every row has split test, but where a model is measured. Keys, and what is passed through, are in the

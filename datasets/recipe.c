@@ -174,9 +174,19 @@ co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
   if (recipe->samples.entity) print_samples(out, recipe);
   if (!recipe->events) return out->status;
   CO_RETURN_IF_FAILED(co_event_recipe_print(out, recipe->events));
-  if (recipe->log) co_text_printf(out, "  file: ");
-  if (recipe->log) print_text(out, recipe->log);
-  if (recipe->log) co_text_printf(out, "\n");
+  if (recipe->log_count) {
+    co_text_printf(out, "  file: ");
+    if (recipe->log_count > 1)
+      print_texts(out, recipe->logs, recipe->log_count);
+    else
+      print_text(out, recipe->logs[0]);
+    co_text_printf(out, "\n");
+  }
+  if (recipe->items && recipe->items->joins[0].table.file) {
+    co_text_printf(out, "  items_file: ");
+    print_text(out, recipe->items->joins[0].table.file);
+    co_text_printf(out, "\n");
+  }
   return out->status;
 }
 

@@ -69,7 +69,10 @@ typedef struct co_recipe {
   bool carry;             // it travels in models
   co_recipe_samples samples;
   const struct co_event_recipe *events; // the log that samples see, NULL = none …
-  const char *log;                      // … its file, NULL = not known
+  const char *const *logs;              // … its files, of which none = not known
+  int64_t log_count;
+  // The table of its items, joined to a recipe without a table of its own; NULL = there is none.
+  struct co_recipe *items;
 } co_recipe;
 
 enum { CO_JOIN_MOST_COLUMNS = 8 };
@@ -81,6 +84,7 @@ typedef struct co_recipe_join {
   const char *const *on; // its columns with the keys, parallel to table.key
   const char *shown;     // … with commas between them
   bool one_to_one;       // a row belongs to one row of the other at most
+  bool implied;          // `on` has no table before a dot: it might be another's
 } co_recipe_join;
 
 const char *co_recipe_type_name(co_recipe_type type); // "number", …; "any"

@@ -52,20 +52,27 @@ static co_status keep_names(co_scan *s) {
   return CO_OK;
 }
 
+static co_status same_columns(co_status status) {
+  co_hint("files that are read as one have the same columns, in any order");
+  return status;
+}
+
 static co_status match_names(co_scan *s) {
   const char *shown = s->rows->shown, *first = co_scan_shown(s->options, 0);
   s->mapped = true;
   for (int64_t i = 0; i < s->columns; i++)
     if ((s->map[i] = co_rows_find(s->rows, s->names[i])) < 0)
-      return co_fail_at(CO_ERR_DATA, shown, 0, 0, "there is no column '%.200s', which '%.200s' has",
-                        s->names[i], first);
+      return same_columns(co_fail_at(CO_ERR_DATA, shown, 0, 0,
+                                     "there is no column '%.200s', which '%.200s' has", s->names[i],
+                                     first));
   for (int64_t i = 0; s->rows->column_count != s->columns && i < s->rows->column_count; i++) {
     bool known = false;
     for (int64_t k = 0; k < s->columns; k++)
       known |= s->map[k] == i;
     if (!known)
-      return co_fail_at(CO_ERR_DATA, shown, 0, 0, "'%.200s' has no column '%.200s', which is here",
-                        first, s->rows->names[i]);
+      return same_columns(co_fail_at(CO_ERR_DATA, shown, 0, 0,
+                                     "'%.200s' has no column '%.200s', which is here", first,
+                                     s->rows->names[i]));
   }
   return CO_OK;
 }

@@ -5,16 +5,16 @@
 #include "host/api/events.h"
 
 typedef struct recipe_options {
-  const char *file, *entity, *time, *item, *basket, *amount, *where;
+  const char *entity, *time, *item, *basket, *amount, *where;
   int64_t session_gap;
-  const co_node *columns, *item_columns;
-  const char *items, *items_key, *items_picture, *items_fit, *items_text;
+  const co_node *files, *columns, *item_columns;
+  const char *items, *items_file, *items_key, *items_picture, *items_fit, *items_text;
   bool rfm;
 } recipe_options;
 
 static const co_field recipe_fields[] = {
-    {"file", CO_FIELD_STRING, offsetof(recipe_options, file), "null", 0, 0, NULL,
-     "Where its lines are.", NULL},
+    {"file", CO_FIELD_NODE, offsetof(recipe_options, files), "null", 0, 0, NULL,
+     "Where its lines are: FILE, or [FILE, FILE].", NULL},
     {"entity", CO_FIELD_STRING, offsetof(recipe_options, entity), NULL, 0, 0, NULL,
      "The column that says whose events they are.", NULL},
     {"time", CO_FIELD_STRING, offsetof(recipe_options, time), NULL, 0, 0, NULL,
@@ -33,6 +33,8 @@ static const co_field recipe_fields[] = {
      "Further columns: [COL, COL:number].", NULL},
     {"items", CO_FIELD_STRING, offsetof(recipe_options, items), "null", 0, 0, NULL,
      "The table of what they are about.", NULL},
+    {"items_file", CO_FIELD_STRING, offsetof(recipe_options, items_file), "null", 0, 0, NULL,
+     "Where its rows are.", NULL},
     {"items_key", CO_FIELD_STRING, offsetof(recipe_options, items_key), "null", 0, 0, NULL,
      "Its key.", NULL},
     {"item_columns", CO_FIELD_NODE, offsetof(recipe_options, item_columns), "null", 0, 0, NULL,
@@ -47,11 +49,11 @@ static const co_field recipe_fields[] = {
      "Whether samples have recency, frequency, monetary value and tenure.", NULL},
     {.key = NULL}};
 
-static co_status list_columns(const char *const **out, int64_t *count, const co_node *node,
-                              co_arena *arena, co_diagnostics *problems) {
+static co_status list_names(const char *const **out, int64_t *count, const co_node *node,
+                            const char *what, co_arena *arena, co_diagnostics *problems) {
   if (!node || node->kind == CO_NODE_NULL) return CO_OK;
   if (node->kind != CO_NODE_LIST)
-    return co_node_problem(problems, node, NULL, "events: must be a list of columns");
+    return co_node_problem(problems, node, NULL, "events: must be a list of %s", what);
   const char **columns = co_arena_alloc(arena, (size_t)node->count + 1, sizeof *columns);
   if (!columns) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < node->count; i++)
@@ -74,7 +76,19 @@ static co_status check_items(const recipe_options *o, const co_node *node,
                          o->items);
 }
 
-co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const co_node *node,
+static co_status list_logs(co_event_files *files, const co_node *node, co_arena *arena,
+                           co_diagnostics *problems) {
+  if (!node || node->kind != CO_NODE_SCALAR)
+    return list_names(&files->logs, &files->log_count, node, "files", arena, problems);
+  const char **one = co_arena_alloc(arena, 1, sizeof *one);
+  if (!one) return CO_ERR_MEMORY;
+  *one = node->text;
+  files->logs = one;
+  files->log_count = 1;
+  return CO_OK;
+}
+
+co_status co_event_recipe_parse(co_event_recipe *out, co_event_files *files, const co_node *node,
                                 co_arena *arena, co_diagnostics *problems) {
   recipe_options o;
   CO_RETURN_IF_FAILED(co_fields_parse(&o, recipe_fields, node, "events", arena, problems));
@@ -94,7 +108,10 @@ co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const c
                            .items_fit = o.items_fit,
                            .items_text = o.items_text,
                            .rfm = o.rfm};
-  *file = o.file;
-  CO_RETURN_IF_FAILED(list_columns(&out->columns, &out->column_count, o.columns, arena, problems));
-  return list_columns(&out->item_columns, &out->item_column_count, o.item_columns, arena, problems);
+  *files = (co_event_files){.items = o.items_file};
+  CO_RETURN_IF_FAILED(list_logs(files, o.files, arena, problems));
+  CO_RETURN_IF_FAILED(
+      list_names(&out->columns, &out->column_count, o.columns, "columns", arena, problems));
+  return list_names(&out->item_columns, &out->item_column_count, o.item_columns, "columns", arena,
+                    problems);
 }

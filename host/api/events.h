@@ -23,9 +23,32 @@ co_status co_events_set_session_gap(co_event_recipe *out,
 co_status co_events_item_rows(co_rows_options *out, const co_rows_options *log, const char *item,
                               const char *key, co_arena *arena);
 
-// What `node`, a map under the key events, says; *file is NULL where it does not say it.
-co_status co_event_recipe_parse(co_event_recipe *out, const char **file, const co_node *node,
+// Where the lines of a log are, and its table of items, as far as a recipe says it.
+typedef struct co_event_files {
+  const char *const *logs;
+  int64_t log_count;
+  const char *items; // NULL = not said
+} co_event_files;
+// CO_ERR_USAGE: `what` is no table of items.
+co_status co_events_only_items(const char *what);
+// The same where it is called as the log is.
+co_status co_events_check_items(const co_recipe_join *join);
+
+// What `node`, a map under the key events, says.
+co_status co_event_recipe_parse(co_event_recipe *out, co_event_files *files, const co_node *node,
                                 co_arena *arena, co_diagnostics *problems);
+
+// A scoring's table of items.
+typedef struct co_event_items {
+  const char *path, *shown; // NULL = not given
+  bool members;             // as of co_event_scoring
+  co_atomic_file *spooled;  // what the model has of it lies there, in a folder
+  const char *folder;
+} co_event_items;
+// Where the columns of items stand that a model's events have: in the table given, else in the model.
+co_status co_events_find_items(co_import_events_options *options, const co_event_recipe *recipe,
+                               const co_model_file *file, const co_event_items *given,
+                               co_context *ctx, co_arena *arena);
 
 // How some of the models read a log, and the temporary dataset that it became for them.
 typedef struct co_event_reading {

@@ -191,10 +191,11 @@ static co_status open_rows(co_explaining *e) {
     return co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a raw table has none");
   if (!members) CO_RETURN_IF_FAILED(open_predictor(e, NULL));
   CO_RETURN_IF_FAILED(co_event_scoring_begin(&e->events, e->context, &rows, members, &list));
+  CO_RETURN_IF_FAILED(co_image_scoring_begin(&e->images, e->context, &e->events.options));
+  CO_RETURN_IF_FAILED(
+      co_table_scoring_begin(&e->table, e->context, &e->images.options, members, &list));
   if (members)
     CO_RETURN_IF_FAILED(open_predictor(e, list.new_classes ? list.new_classes[0] : NULL));
-  CO_RETURN_IF_FAILED(co_image_scoring_begin(&e->images, e->context, &e->events.options));
-  CO_RETURN_IF_FAILED(co_table_scoring_begin(&e->table, e->context, &e->images.options, &list));
   return e->table.arena ? CO_OK : co_require(e->table.options.dataset, "explain", "a dataset");
 }
 

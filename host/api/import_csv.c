@@ -4,6 +4,7 @@
 
 #include "datasets/dataset.h"
 #include "datasets/postgres.h"
+#include "host/api/events.h"
 #include "host/api/table.h"
 
 // The files of a table, and which splits they are.
@@ -40,11 +41,12 @@ static co_status choose_inputs(input_files *out, const cohort_import_csv_options
   return out->count ? CO_OK : co_fail(CO_ERR_USAGE, "import needs a FILE");
 }
 
-// The files of the table, then those of the tables that are joined to it.
+// The files of the table, then those of the tables that are joined to it, that of the label's, of the log's
+// items, and those of the log.
 static co_status begin_files(co_table_files *files, cohort_context *context, co_arena *arena,
                              const input_files *in, co_recipe *recipe,
                              const cohort_source_options *source) {
-  const int64_t count = in->count + recipe->join_count + 2;
+  const int64_t label = in->count + recipe->join_count, count = label + 2 + recipe->log_count;
   const char **all = co_arena_alloc(arena, (size_t)count, sizeof *all);
   const co_rows_options **rows = co_arena_alloc(arena, (size_t)count, sizeof *rows);
   if (!all || !rows) return CO_ERR_MEMORY;
@@ -55,22 +57,43 @@ static co_status begin_files(co_table_files *files, cohort_context *context, co_
     all[in->count + i] = recipe->joins[i].table.file;
     rows[in->count + i] = &recipe->joins[i].table.rows;
   }
-  // Last the label's table, and the log.
   if (recipe->samples.label) {
-    all[count - 2] = recipe->samples.label->table.file;
-    rows[count - 2] = &recipe->samples.label->table.rows;
-    if (!all[count - 2]) return co_table_no_source(recipe, recipe->samples.label->table.table);
+    all[label] = recipe->samples.label->table.file;
+    rows[label] = &recipe->samples.label->table.rows;
+    if (!all[label]) return co_table_no_source(recipe, recipe->samples.label->table.table);
   }
-  all[count - 1] = recipe->log;
-  if (recipe->events && !recipe->log) return co_table_no_source(recipe, "events");
-  for (int64_t i = count - 2; i < count; i++)
-    if (all[i] && (co_rows_is_database(all[i]) || co_postgres_is_url(all[i])))
+  if (recipe->items) {
+    all[label + 1] = recipe->items->joins[0].table.file;
+    rows[label + 1] = &recipe->items->joins[0].table.rows;
+  }
+  for (int64_t i = 0; i < recipe->log_count; i++)
+    all[label + 2 + i] = recipe->logs[i];
+  for (int64_t i = label; i < count; i++)
+    if (i != label + 1 && all[i] && (co_rows_is_database(all[i]) || co_postgres_is_url(all[i])))
       return co_fail(CO_ERR_USAGE, "%.200s: labels and events of samples are read from files alone",
                      all[i]);
   CO_RETURN_IF_FAILED(co_table_files_begin(files, context, arena, all, rows, count, source));
   for (int64_t i = 0; i < recipe->join_count; i++)
     co_table_files_adapt(&recipe->joins[i].table.rows, recipe->joins[i].table.file);
+  if (recipe->items)
+    co_table_files_adapt(&recipe->items->joins[0].table.rows, recipe->items->joins[0].table.file);
   return CO_OK;
+}
+
+// A table joined by a column that the rows and the log have might be either's.
+static co_status check_items(cohort_context *context, const co_recipe *recipe, const char *path) {
+  const co_recipe_join *items = recipe->items ? &recipe->items->joins[0] : NULL;
+  co_rows *rows;
+  if (!items || !items->implied) return CO_OK;
+  CO_RETURN_IF_FAILED(co_rows_open(&rows, context->ctx, path, &recipe->rows));
+  const bool both = co_rows_find(rows, items->on[0]) >= 0;
+  co_rows_close(rows);
+  if (!both) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "--join %.200s:%.100s: samples and log have this column",
+                             items->table.file, items->on[0]);
+  co_hint("%s.%s is the log's, whose items it tells of; %s.%s the samples'", CO_EVENTS_LOG,
+          items->on[0], recipe->table, items->on[0]);
+  return status;
 }
 
 // The column of splits is told by --split, or by its role.
@@ -136,11 +159,15 @@ static co_status import_files(co_import_csv_result *out, cohort_context *context
   CO_RETURN_IF_FAILED(read_duplicates(&duplicates, o->duplicates));
   CO_RETURN_IF_FAILED(begin_files(files, context, arena, &in, &recipe, &o->source));
   co_table_files_adapt(&recipe.rows, in.list[0]);
-  const int64_t log = in.count + recipe.join_count + 1;
+  CO_RETURN_IF_FAILED(check_items(context, &recipe, files->paths[0]));
+  const int64_t items = in.count + recipe.join_count + 1, log = items + 1;
   const co_import_events_options events = {.files = files->paths + log,
                                            .shown = files->shown + log,
-                                           .file_count = 1,
+                                           .file_count = recipe.log_count,
                                            .rows = co_table_log_rows(&recipe),
+                                           .joined = recipe.items,
+                                           .items_path = files->paths[items],
+                                           .items_shown = files->shown[items],
                                            .temporary_folder = o->source.temporary_folder,
                                            .progress = forward_progress,
                                            .progress_user = context,
@@ -285,6 +312,13 @@ static void report_joins(co_json *json, co_text *text, const co_import_csv_resul
   co_json_close(json);
 }
 
+static void report_lines(co_json *json, co_text *text, const char *key, const char *what,
+                         int64_t count) {
+  co_json_key(json, key);
+  co_json_int(json, count);
+  if (count) co_text_printf(text, "note     %lld %s\n", (long long)count, what);
+}
+
 static void report_samples(co_json *json, co_text *text, const co_import_csv_result *done) {
   const co_import_events_result *e = &done->events;
   if (!done->entities) return;
@@ -300,6 +334,11 @@ static void report_samples(co_json *json, co_text *text, const co_import_csv_res
                    (long long)e->lines);
   }
   co_text_printf(text, "\n");
+  if (!e->lines) return;
+  report_lines(json, text, "excluded_lines", "lines are excluded by --where", e->excluded);
+  report_lines(json, text, "no_entity", "lines name no entity", e->no_entity);
+  report_lines(json, text, "no_time", "lines have no time", e->no_time);
+  report_lines(json, text, "unlisted_items", "items are not in their table", e->unlisted);
 }
 
 static void report(cohort_result *result, const char *output, const co_import_csv_result *done,

@@ -180,12 +180,6 @@ co_status co_events_item_rows(co_rows_options *out, const co_rows_options *log, 
   return CO_OK;
 }
 
-static co_status only_items(const char *what) {
-  co_status status = co_fail(CO_ERR_USAGE, "%s: events take one table, that of their items", what);
-  co_hint("--item COL --join FILE:COL, and TABLE.COL of its columns");
-  return status;
-}
-
 // The table of the items, if there is one.
 static co_status take_items(co_import_events_options *out, const cohort_import_events_options *o,
                             co_arena *arena, co_diagnostics *problems) {
@@ -200,23 +194,17 @@ static co_status take_items(co_import_events_options *out, const cohort_import_e
                                            .fit = o->fit};
   co_recipe *recipe = co_arena_alloc(arena, 1, sizeof *recipe);
   if (!recipe) return CO_ERR_MEMORY;
-  if (o->tables.carried_count) return only_items("--carry");
-  if (o->tables.source_count) return only_items("--source");
+  if (o->tables.carried_count) return co_events_only_items("--carry");
+  if (o->tables.source_count) return co_events_only_items("--source");
   CO_RETURN_IF_FAILED(co_table_recipe(recipe, &table, arena, problems));
   for (int64_t i = 0; i < recipe->column_count; i++)
-    if (!recipe->columns[i].reference) return only_items(recipe->columns[i].name);
+    if (!recipe->columns[i].reference) return co_events_only_items(recipe->columns[i].name);
   if (!recipe->join_count) return CO_OK;
   const co_recipe_join *join = &recipe->joins[0];
-  if (recipe->join_count > 1) return only_items(recipe->joins[1].table.table);
+  if (recipe->join_count > 1) return co_events_only_items(recipe->joins[1].table.table);
   if (!o->item || join->to >= 0 || join->table.key_count != 1 || strcmp(join->on[0], o->item) != 0)
-    return only_items(join->table.table);
-  if (strcmp(join->table.table, CO_EVENTS_LOG) == 0) {
-    co_status status =
-        co_fail(CO_ERR_USAGE, "--join %.200s: a table of items cannot be called '%s'",
-                join->table.file, CO_EVENTS_LOG);
-    co_hint("rename the file: tables are called by theirs, and the log is called that");
-    return status;
-  }
+    return co_events_only_items(join->table.table);
+  CO_RETURN_IF_FAILED(co_events_check_items(join));
   CO_RETURN_IF_FAILED(co_events_item_rows(&recipe->joins[0].table.rows, &out->rows, o->item,
                                           join->table.key[0], arena));
   co_table_name_sources(recipe);

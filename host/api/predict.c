@@ -233,9 +233,10 @@ cohort_status cohort_predict(cohort_context *context, const cohort_predict_optio
   const bool members = request.source_count > 1;
   if (status == CO_OK && !members) status = co_scoring_open_models(&s, &list);
   if (status == CO_OK) status = co_event_scoring_begin(&events, context, &request, members, &list);
-  if (status == CO_OK && members) status = co_scoring_open_models(&s, &list);
   if (status == CO_OK) status = co_image_scoring_begin(&images, context, &events.options);
-  if (status == CO_OK) status = co_table_scoring_begin(&table, context, &images.options, &list);
+  if (status == CO_OK)
+    status = co_table_scoring_begin(&table, context, &images.options, members, &list);
+  if (status == CO_OK && members) status = co_scoring_open_models(&s, &list);
   s.options = &table.options; // which name what rows of others have become
   if (status == CO_OK) status = predict(&s, &list, &table, *out);
   if (status == CO_OK) co_table_scoring_report(&table, &(*out)->json, &(*out)->text);

@@ -29,11 +29,11 @@ static bool is_of_events(const co_model_file *file) {
 static co_status parse_recipe(co_event_recipe *out, const co_model_file *file, co_arena *arena,
                               co_diagnostics *problems) {
   co_node *root = NULL;
-  const char *log; // of a recipe, where it is said
+  co_event_files files; // of a recipe, where they are said
   CO_RETURN_IF_FAILED(
       co_yaml_parse(&root, arena, "recipe", file->recipe, strlen(file->recipe), problems));
   CO_RETURN_IF_FAILED(
-      co_event_recipe_parse(out, &log, co_node_get(root, "events"), arena, problems));
+      co_event_recipe_parse(out, &files, co_node_get(root, "events"), arena, problems));
   if (!problems->count) return CO_OK;
   return co_fail_at(CO_ERR_MODEL, file->path, 0, 0, "its recipe of events cannot be read: %s",
                     problems->item[0].message);
@@ -130,10 +130,10 @@ static bool has_input(const co_model_file *file, const char *type) {
 }
 
 // Whether it knows items by what they look like or say, and no output chooses from them.
-static bool has_members(const co_event_reading *r) {
-  return ((r->recipe.items_picture && has_input(&r->file, "event_image")) ||
-          (r->recipe.items_text && has_input(&r->file, "event_text"))) &&
-         !co_schema_find(&r->file.schema, "next_item");
+static bool has_members(const co_event_recipe *recipe, const co_model_file *file) {
+  return ((recipe->items_picture && has_input(file, "event_image")) ||
+          (recipe->items_text && has_input(file, "event_text"))) &&
+         !co_schema_find(&file->schema, "next_item");
 }
 
 // Models share a reading of equal columns, where both or neither are told of new items.
@@ -144,7 +144,8 @@ static co_status add_reading(co_event_scoring *s, const co_model_file *file, int
   CO_RETURN_IF_FAILED(parse_recipe(&r->recipe, file, s->arena, problems));
   for (*at = 0; *at < s->count; ++*at)
     if (co_table_same_columns(&s->readings[*at].file, file) &&
-        has_members(&s->readings[*at]) == has_members(r))
+        has_members(&s->readings[*at].recipe, &s->readings[*at].file) ==
+            has_members(&r->recipe, &r->file))
       return CO_OK;
   s->count++;
   return check_alike(s, r);
@@ -181,17 +182,19 @@ static const char *source_of(const cohort_predict_options *o, const char *name) 
 }
 
 // The table of items that a model reads; NULL = none.
-static const char *items_of(const co_event_reading *r) {
-  return co_items_needed(&r->recipe, &r->file.schema) || has_members(r) ? r->recipe.items : NULL;
+static const char *items_of(const co_event_recipe *recipe, const co_model_file *file) {
+  return co_items_needed(recipe, &file->schema) || has_members(recipe, file) ? recipe->items : NULL;
 }
 
 // A source that is neither the log nor a model's table of items; NULL = there is none.
 static const char *other_source(const co_event_scoring *s, const cohort_predict_options *o) {
   for (int64_t i = 0; i < o->source_count; i++) {
-    const char *log = source_of(o, CO_EVENTS_LOG);
-    bool known = log && o->sources[i] + strlen(CO_EVENTS_LOG) + 1 == log;
+    const size_t length = strlen(CO_EVENTS_LOG);
+    bool known = strncmp(o->sources[i], CO_EVENTS_LOG, length) == 0 && o->sources[i][length] == '=';
     for (int64_t k = 0; !known && k < s->count; k++) {
-      const char *items = items_of(&s->readings[k]), *file = items ? source_of(o, items) : NULL;
+      const co_event_reading *r = &s->readings[k];
+      const char *items = items_of(&r->recipe, &r->file),
+                 *file = items ? source_of(o, items) : NULL;
       known = file && o->sources[i] + strlen(items) + 1 == file;
     }
     if (!known) return o->sources[i];
@@ -203,7 +206,7 @@ static const char *other_source(const co_event_scoring *s, const cohort_predict_
 static co_status refuse_source(const co_event_scoring *s, const char *source) {
   const char *items = NULL;
   for (int64_t i = 0; !items && i < s->count; i++)
-    items = items_of(&s->readings[i]);
+    items = items_of(&s->readings[i].recipe, &s->readings[i].file);
   co_status status = co_fail(CO_ERR_USAGE, "--source %.200s: the model reads %s=FILE%s%.100s%s",
                              source, CO_EVENTS_LOG, items ? ", and may read " : "",
                              items ? items : "", items ? "=FILE" : ", no other");
@@ -211,11 +214,9 @@ static co_status refuse_source(const co_event_scoring *s, const char *source) {
   return status;
 }
 
-static co_status check(const co_event_scoring *s, const cohort_predict_options *o,
-                       const char **log) {
+static co_status check(const co_event_scoring *s, const cohort_predict_options *o) {
   const char *other = other_source(s, o);
-  *log = source_of(o, CO_EVENTS_LOG);
-  if (!*log || other) return refuse_source(s, other ? other : o->sources[0]);
+  if (!source_of(o, CO_EVENTS_LOG) || other) return refuse_source(s, other ? other : o->sources[0]);
   if (o->dataset) return co_fail(CO_ERR_USAGE, "--source does not go with --dataset");
   if (o->split) return co_fail(CO_ERR_USAGE, "--split is for a dataset.h5; a log has none");
   if (o->key) return co_fail(CO_ERR_USAGE, "--key is for a raw table; a log has its entities");
@@ -225,35 +226,45 @@ static co_status check(const co_event_scoring *s, const cohort_predict_options *
   return status;
 }
 
-// Where the columns of items stand that the model's events have: in the table given, else in the model.
-static co_status find_items(co_event_scoring *s, co_event_reading *r,
-                            co_import_events_options *options) {
-  const char *name = items_of(r), *text = NULL;
+co_status co_events_find_items(co_import_events_options *options, const co_event_recipe *recipe,
+                               const co_model_file *file, const co_event_items *given,
+                               co_context *ctx, co_arena *arena) {
+  const char *name = items_of(recipe, file), *text = NULL;
   if (!name) return CO_OK;
-  options->items_path = options->items_shown = source_of(&s->options, name);
-  if (options->items_path) {
+  options->items_path = given->path;
+  options->items_shown = given->shown;
+  if (given->path) {
     options->newcomers = true;
-    options->members = s->members && has_members(r);
-    CO_RETURN_IF_FAILED(co_events_item_rows(&options->item_rows, &options->rows, r->recipe.item,
-                                            r->recipe.items_key, s->arena));
-    if (co_rows_is_database(options->items_path)) options->item_rows.table = name;
+    options->members = given->members && has_members(recipe, file);
+    CO_RETURN_IF_FAILED(co_events_item_rows(&options->item_rows, &options->rows, recipe->item,
+                                            recipe->items_key, arena));
+    if (co_rows_is_database(given->path)) options->item_rows.table = name;
     return CO_OK;
   }
-  if (!co_items_needed(&r->recipe, &r->file.schema)) return CO_OK;
-  for (int64_t i = 0; i < r->file.carried_count; i++)
-    if (strcmp(r->file.carried[i].name, name) == 0) text = r->file.carried[i].text;
+  if (!co_items_needed(recipe, &file->schema)) return CO_OK;
+  for (int64_t i = 0; i < file->carried_count; i++)
+    if (strcmp(file->carried[i].name, name) == 0) text = file->carried[i].text;
   if (!text) {
-    co_status status =
-        co_fail_at(CO_ERR_MODEL, r->file.path, 0, 0, "it lacks its table '%s'", name);
+    co_status status = co_fail_at(CO_ERR_MODEL, file->path, 0, 0, "it lacks its table '%s'", name);
     co_hint("--source %s=FILE gives it", name);
     return status;
   }
-  CO_RETURN_IF_FAILED(co_spool_text(&r->items, s->ctx, text,
-                                    co_temporary_root(s->options.source.temporary_folder)));
-  options->items_path = r->items.temporary;
-  options->items_shown = co_arena_format(s->arena, "table '%s' of the model", name);
+  CO_RETURN_IF_FAILED(co_spool_text(given->spooled, ctx, text, given->folder));
+  options->items_path = given->spooled->temporary;
+  options->items_shown = co_arena_format(arena, "table '%s' of the model", name);
   options->item_rows = (co_rows_options){.delimiter = ','};
   return options->items_shown ? CO_OK : CO_ERR_MEMORY;
+}
+
+static co_status find_items(co_event_scoring *s, co_event_reading *r,
+                            co_import_events_options *options) {
+  const char *path = r->recipe.items ? source_of(&s->options, r->recipe.items) : NULL;
+  const co_event_items given = {.path = path,
+                                .shown = path,
+                                .members = s->members,
+                                .spooled = &r->items,
+                                .folder = co_temporary_root(s->options.source.temporary_folder)};
+  return co_events_find_items(options, &r->recipe, &r->file, &given, s->ctx, s->arena);
 }
 
 static co_status write_events(co_event_scoring *s, co_event_reading *r) {
@@ -267,7 +278,7 @@ static co_status write_events(co_event_scoring *s, co_event_reading *r) {
                                       .temporary = &r->dataset,
                                       .files = s->log.paths,
                                       .shown = s->log.shown,
-                                      .file_count = 1,
+                                      .file_count = s->log.count,
                                       .recipe = r->recipe,
                                       .sampling = CO_SAMPLE_AS_OF,
                                       .cutoffs = &s->as_of,
@@ -308,16 +319,19 @@ static co_status list_datasets(co_event_scoring *s, co_model_list *list) {
 
 static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics *problems) {
   const cohort_predict_options *o = &s->options;
-  const char *log;
+  const char *const *logs;
+  int64_t log_count;
   bool of_events = false;
   CO_RETURN_IF_FAILED(read_models(s, list, &of_events, problems));
   if (!of_events) return o->as_of || o->population ? no_recipe(list->paths[0]) : CO_OK;
-  CO_RETURN_IF_FAILED(check(s, o, &log));
+  CO_RETURN_IF_FAILED(check(s, o));
+  CO_RETURN_IF_FAILED(co_table_list_sources(&logs, &log_count, o->sources, o->source_count,
+                                            CO_EVENTS_LOG, s->arena));
   CO_RETURN_IF_FAILED(co_events_time(&s->as_of, "as-of", o->as_of));
   if (o->population)
     CO_RETURN_IF_FAILED(read_population(s, o->population, s->readings[0].recipe.entity));
   CO_RETURN_IF_FAILED(
-      co_table_files_begin(&s->log, s->context, s->arena, &log, NULL, 1, &o->source));
+      co_table_files_begin(&s->log, s->context, s->arena, logs, NULL, log_count, &o->source));
   for (int64_t i = 0; i < s->count; i++)
     CO_RETURN_IF_FAILED(write_events(s, &s->readings[i]));
   return list_datasets(s, list);

@@ -6,6 +6,7 @@
 
 #include "datasets/raw_rows.h"
 #include "datasets/spool.h"
+#include "host/api/events.h"
 #include "host/api/table.h"
 #include "host/core/file.h"
 #include "host/output/sink.h"
@@ -20,7 +21,8 @@ enum { PART_BYTES = 24 << 20 };
 typedef struct co_scored_table {
   co_model_file file; // of the first of them
   co_recipe recipe;
-  int64_t joined; // of the files those of its recipe's joins, from here on; behind them the log
+  int64_t
+      joined; // of the files those of its recipe's joins, from here on; then its items', and the log's
   co_import_events_options events; // where the recipe has some
 } co_scored_table;
 
@@ -67,7 +69,8 @@ static co_status check_pseudonyms(const co_recipe *recipe, const co_schema *sche
 
 // Columns are found by their names, and the rows may lie elsewhere than those of the training.
 static void forget_place(co_recipe *recipe) {
-  recipe->file = recipe->log = NULL;
+  recipe->file = NULL;
+  recipe->log_count = 0;
   recipe->rows.delimiter = 0;
 }
 
@@ -87,7 +90,10 @@ static bool has_table(const co_recipe *recipe, const char *source) {
     const char *name = i < 0 ? recipe->table : recipe->joins[i].table.table;
     if (name && strlen(name) == length && strncmp(name, source, length) == 0) return true;
   }
-  if (recipe->events && length == 6 && strncmp("events", source, length) == 0) return true;
+  const char *log[] = {recipe->events ? CO_EVENTS_LOG : NULL,
+                       recipe->items ? recipe->items->joins[0].table.table : NULL};
+  for (int i = 0; i < 2; i++)
+    if (log[i] && length == strlen(log[i]) && strncmp(log[i], source, length) == 0) return true;
   return false;
 }
 
@@ -108,6 +114,7 @@ static co_status read_joins(co_table_scoring *t, const cohort_predict_options *o
   forget_place(recipe);
   for (int64_t i = 0; i < recipe->join_count; i++)
     forget_place(&recipe->joins[i].table);
+  if (recipe->items) forget_place(&recipe->items->joins[0].table);
   CO_RETURN_IF_FAILED(co_table_read_joins(recipe, &given, t->arena));
   co_table_name_sources(recipe);
   return CO_OK;
@@ -143,7 +150,7 @@ static co_status list_sources(co_table_scoring *t, const cohort_predict_options 
   for (int64_t k = 0; k < t->table_count; k++) {
     CO_RETURN_IF_FAILED(read_joins(t, o, &t->tables[k].recipe));
     t->tables[k].joined = most;
-    most += t->tables[k].recipe.join_count + 1;
+    most += t->tables[k].recipe.join_count + 1 + t->tables[k].recipe.log_count;
   }
   *l = (co_listed_sources){.paths = co_arena_alloc(t->arena, (size_t)most, sizeof *l->paths),
                            .rows = co_arena_alloc(t->arena, (size_t)most, sizeof *l->rows),
@@ -156,11 +163,15 @@ static co_status list_sources(co_table_scoring *t, const cohort_predict_options 
   for (int64_t k = 0; k < t->table_count; k++) {
     for (int64_t i = 0; i < t->tables[k].recipe.join_count; i++)
       add_source(l, &t->tables[k].recipe.joins[i].table);
-    const co_recipe log = {.file = t->tables[k].recipe.log};
-    add_source(l, &log);
-    l->rows[l->count - 1] = NULL;
-    if (t->tables[k].recipe.events && !log.file)
-      return co_table_no_source(&t->tables[k].recipe, "events");
+    static const co_recipe none;
+    const co_recipe *recipe = &t->tables[k].recipe;
+    add_source(l, recipe->items ? &recipe->items->joins[0].table : &none);
+    for (int64_t i = 0; i < recipe->log_count; i++) {
+      const co_recipe log = {.file = recipe->logs[i]};
+      add_source(l, &log);
+      l->rows[l->count - 1] = NULL;
+    }
+    if (recipe->events && !recipe->log_count) return co_table_no_source(recipe, CO_EVENTS_LOG);
   }
   return CO_OK;
 }
@@ -284,6 +295,27 @@ static co_status check_rows_alike(const co_table_scoring *t, const co_model_list
   return CO_OK;
 }
 
+// The log that samples see, and the table of its items.
+static co_status begin_log(co_table_scoring *t, const cohort_source_options *o,
+                           co_scored_table *table) {
+  const int64_t at = table->joined + table->recipe.join_count;
+  if (!table->recipe.events) return CO_OK;
+  table->events = (co_import_events_options){.files = t->files.paths + at + 1,
+                                             .shown = t->files.shown + at + 1,
+                                             .file_count = table->recipe.log_count,
+                                             .rows = co_table_log_rows(&table->recipe),
+                                             .progress = forward_progress,
+                                             .progress_user = t->context,
+                                             .stop = t->context->options.stop};
+  const co_event_items given = {.path = t->files.paths[at],
+                                .shown = t->files.shown[at],
+                                .members = t->members,
+                                .spooled = &t->files.spooled[at],
+                                .folder = co_temporary_root(o->temporary_folder)};
+  return co_events_find_items(&table->events, table->recipe.events, &table->file, &given, t->ctx,
+                              t->arena);
+}
+
 static co_status prepare_table(co_table_scoring *t, const cohort_predict_options *o,
                                co_scored_table *table) {
   co_recipe *recipe = &table->recipe;
@@ -291,6 +323,7 @@ static co_status prepare_table(co_table_scoring *t, const cohort_predict_options
   co_table_files_adapt(&recipe->rows, o->dataset ? o->dataset : recipe->file);
   co_table_share_pseudonyms(recipe);
   CO_RETURN_IF_FAILED(take_carried(t, &o->source, table));
+  CO_RETURN_IF_FAILED(begin_log(t, &o->source, table));
   return check_pseudonyms(recipe, &table->file.schema);
 }
 
@@ -307,19 +340,6 @@ static char *beside_output(const co_table_scoring *t, const cohort_predict_optio
 // Of a table that is written again, so are they.
 static bool replaces_rejects(const cohort_predict_options *o) {
   return o->force || o->if_exists || o->resume;
-}
-
-// NULL where the model sees no log.
-static const co_import_events_options *find_log(const co_table_scoring *t, co_scored_table *table) {
-  const int64_t at = table->joined + table->recipe.join_count;
-  table->events = (co_import_events_options){.files = t->files.paths + at,
-                                             .shown = t->files.shown + at,
-                                             .file_count = 1,
-                                             .rows = co_table_log_rows(&table->recipe),
-                                             .progress = forward_progress,
-                                             .progress_user = t->context,
-                                             .stop = t->context->options.stop};
-  return table->recipe.events ? &table->events : NULL;
 }
 
 static co_status write_rows(co_table_scoring *t, cohort_context *context,
@@ -344,7 +364,7 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
                                .recipe = &table->recipe,
                                .joined = t->files.paths + table->joined,
                                .joined_shown = t->files.shown + table->joined,
-                               .events = find_log(t, table)};
+                               .events = table->recipe.events ? &table->events : NULL};
   }
   CO_RETURN_IF_FAILED(check_rows_alike(t, list));
   const co_raw_rows_options request = {.path = t->files.paths[0],
@@ -368,15 +388,19 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
                                        .progress_user = context,
                                        .stop = context->options.stop};
   co_status status = co_raw_rows_write(&t->result, t->ctx, t->arena, &request);
+  list->new_classes = t->result.new_items;
   co_watch_progress(&context->watch, "read", "bytes", -1, 0, NULL);
   return status;
 }
 
 static co_status begin(co_table_scoring *t, cohort_context *context,
-                       const cohort_predict_options *o, co_model_list *list) {
+                       const cohort_predict_options *o, bool members, co_model_list *list) {
   bool measured = !list;
-  *t = (co_table_scoring){
-      .context = context, .ctx = context->ctx, .options = *o, .measured = measured};
+  *t = (co_table_scoring){.context = context,
+                          .ctx = context->ctx,
+                          .options = *o,
+                          .members = members,
+                          .measured = measured};
   if (!o->model || !o->output || (!o->dataset && !o->source_count))
     return CO_OK; // which scoring refuses
   if (o->dataset && o->source_count) return co_table_refuse_both();
@@ -401,13 +425,14 @@ static co_status begin(co_table_scoring *t, cohort_context *context,
 }
 
 co_status co_table_scoring_begin(co_table_scoring *t, cohort_context *context,
-                                 const cohort_predict_options *options, co_model_list *list) {
-  return begin(t, context, options, list);
+                                 const cohort_predict_options *options, bool members,
+                                 co_model_list *list) {
+  return begin(t, context, options, members, list);
 }
 
 co_status co_table_measuring_begin(co_table_scoring *t, cohort_context *context,
                                    const cohort_predict_options *options) {
-  return begin(t, context, options, NULL);
+  return begin(t, context, options, false, NULL);
 }
 
 co_status co_table_scoring_reject(co_table_scoring *t, const co_raw_part *part, int64_t at,

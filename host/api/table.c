@@ -165,6 +165,9 @@ static co_status take_pair(const char *option, const char *text, co_arena *arena
 // "TABLE.COLUMN" of a joined table, else a column of the first.
 static co_recipe_column *named_column(co_recipe *recipe, co_arena *arena, const char *name) {
   const char *dot = strchr(name, '.');
+  const char *items = recipe->items ? recipe->items->joins[0].table.table : NULL;
+  if (dot && items && strlen(items) == (size_t)(dot - name) && !strncmp(name, items, strlen(items)))
+    return named_column(recipe->items, arena, name);
   for (int64_t i = 0; dot && i < recipe->join_count; i++) {
     co_recipe *table = &recipe->joins[i].table;
     size_t length = strlen(table->table);
@@ -212,26 +215,30 @@ static co_status add_types(co_recipe *recipe, const cohort_import_csv_options *o
   return CO_OK;
 }
 
-// Of all columns of images.
-static co_status add_image_options(co_recipe *recipe, const cohort_import_csv_options *o) {
-  co_image_recipe given;
-  int64_t found = 0;
-  if (!o->image_width && !o->image_height && !o->channels && !o->fit) return CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_image_recipe_make(&given, o->image_width, o->image_height, o->channels, o->fit));
+// Of all columns of images, and how many these are.
+static int64_t set_images(const co_recipe *recipe, const co_image_recipe *given, bool fit) {
+  int64_t found = recipe->items ? set_images(recipe->items, given, fit) : 0;
   for (int64_t t = -1; t < recipe->join_count; t++) {
-    co_recipe *table = t < 0 ? recipe : &recipe->joins[t].table;
+    const co_recipe *table = t < 0 ? recipe : &recipe->joins[t].table;
     for (int64_t i = 0; i < table->column_count; i++) {
       co_image_recipe *image = &table->columns[i].image;
       if (table->columns[i].type != CO_RECIPE_IMAGE) continue;
       found++;
-      if (given.height) image->height = given.height;
-      if (given.height) image->width = given.width;
-      if (given.channels) image->channels = given.channels;
-      if (o->fit) image->fit = given.fit;
+      if (given->height) image->height = given->height;
+      if (given->height) image->width = given->width;
+      if (given->channels) image->channels = given->channels;
+      if (fit) image->fit = given->fit;
     }
   }
-  if (found) return CO_OK;
+  return found;
+}
+
+static co_status add_image_options(co_recipe *recipe, const cohort_import_csv_options *o) {
+  co_image_recipe given;
+  if (!o->image_width && !o->image_height && !o->channels && !o->fit) return CO_OK;
+  CO_RETURN_IF_FAILED(
+      co_image_recipe_make(&given, o->image_width, o->image_height, o->channels, o->fit));
+  if (set_images(recipe, &given, o->fit != NULL)) return CO_OK;
   co_status status = co_fail(CO_ERR_USAGE, "no column is one of images");
   co_hint("--type COLUMN=image says which names their files");
   return status;
@@ -302,12 +309,6 @@ static co_status add_log(co_recipe *recipe, const cohort_import_events_options *
                          co_arena *arena) {
   co_event_recipe *events = co_arena_alloc(arena, 1, sizeof *events);
   if (!events) return CO_ERR_MEMORY;
-  if (o->file_count != 1) {
-    co_status status =
-        co_fail(CO_ERR_USAGE, "samples see one --events LOG, not %lld", (long long)o->file_count);
-    co_hint("make one of them; with a column that says of what kind a line is: --event-column COL");
-    return status;
-  }
   if (!o->entity || !o->time) {
     co_status status = co_fail(CO_ERR_USAGE, "events need --entity COL and --time COL");
     co_hint("--entity CustomerID --time InvoiceDate [--item StockCode]");
@@ -324,7 +325,8 @@ static co_status add_log(co_recipe *recipe, const cohort_import_events_options *
                               .rfm = !o->no_rfm};
   CO_RETURN_IF_FAILED(co_events_set_session_gap(events, o));
   recipe->events = events;
-  recipe->log = o->files[0];
+  recipe->logs = o->files;
+  recipe->log_count = o->file_count;
   return CO_OK;
 }
 
@@ -339,8 +341,15 @@ static co_status add_samples(co_recipe *recipe, const cohort_import_csv_options 
   }
   if (o->as_of && !o->entity)
     return co_fail(CO_ERR_USAGE, "--as-of needs --entity COL, which says of whom samples are");
-  if (o->entity) CO_RETURN_IF_FAILED(co_table_set_samples(recipe, arena, o->entity, o->as_of));
-  return o->events ? add_log(recipe, o->events, arena) : CO_OK;
+  return o->entity ? co_table_set_samples(recipe, arena, o->entity, o->as_of) : CO_OK;
+}
+
+// The table of items is read as the log is.
+static co_status read_items(co_recipe *recipe, co_arena *arena) {
+  if (!recipe->items) return CO_OK;
+  co_recipe_join *join = &recipe->items->joins[0];
+  const co_rows_options log = co_table_log_rows(recipe);
+  return co_events_item_rows(&join->table.rows, &log, join->on[0], join->table.key[0], arena);
 }
 
 co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co_arena *arena,
@@ -351,6 +360,7 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
   if (!out->table && file && !(out->table = co_recipe_table_name(arena, file)))
     return CO_ERR_MEMORY;
   const char *before = out->file;
+  if (o->events) CO_RETURN_IF_FAILED(add_log(out, o->events, arena));
   CO_RETURN_IF_FAILED(co_table_read_joins(out, &o->tables, arena));
   if (out->file != before && (o->file_count || o->training))
     return co_fail(CO_ERR_USAGE, "table '%.200s' has a FILE and a --source", out->table);
@@ -365,6 +375,7 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
   CO_RETURN_IF_FAILED(add_samples(out, o, arena));
   CO_RETURN_IF_FAILED(co_table_read_options(&out->rows, &o->source, arena));
   co_table_share_pseudonyms(out);
+  CO_RETURN_IF_FAILED(read_items(out, arena));
   CO_RETURN_IF_FAILED(check_pseudonyms(out));
   CO_RETURN_IF_FAILED(add_roles(out, o, arena));
   CO_RETURN_IF_FAILED(add_types(out, o, arena));

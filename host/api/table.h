@@ -48,6 +48,11 @@ co_status co_table_set_key(co_recipe *recipe, co_arena *arena, const char *name)
 // where it has none.
 co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_join *join,
                             int64_t column_count);
+// The table of the items of the log that samples see. CO_ERR_USAGE where there is one, or by its name.
+co_status co_table_add_items(co_recipe *recipe, co_arena *arena, const co_recipe_join *join);
+// The sources "NAME=FILE" of one name.
+co_status co_table_list_sources(const char *const **out, int64_t *count, const char *const *sources,
+                                int64_t source_count, const char *name, co_arena *arena);
 // Rows are samples of the entity in a column, at the date in another (NULL = at none).
 co_status co_table_set_samples(co_recipe *recipe, co_arena *arena, const char *entity,
                                const char *as_of);
@@ -123,13 +128,15 @@ typedef struct co_table_scoring {
   co_reject_rule reject;
   co_reject_file
       *reject_file; // rows that some model cannot take may follow; NULL = there is none yet
+  bool members;
   bool measured;
   co_split_rule rule; // of a model that is measured
   uint64_t seed;
 } co_table_scoring;
-// Sets list->dataset_of.
+// Sets list->dataset_of. `members` as of co_event_scoring.
 co_status co_table_scoring_begin(co_table_scoring *scoring, cohort_context *context,
-                                 const cohort_predict_options *options, co_model_list *list);
+                                 const cohort_predict_options *options, bool members,
+                                 co_model_list *list);
 // The same to measure one model on a split of the rows, "all" being all of them; it then is "test". Then
 // `options` name the dataset.
 co_status co_table_measuring_begin(co_table_scoring *scoring, cohort_context *context,

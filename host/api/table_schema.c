@@ -543,15 +543,58 @@ static co_status add_samples(co_recipe *recipe, schema_tables *t, const schema_o
   return t->label.name ? add_label(recipe, t, o, arena, problems) : CO_OK;
 }
 
+static co_status type_item_column(co_recipe *table, const char *name, co_recipe_type type,
+                                  co_arena *arena) {
+  co_recipe_column *column = name ? co_table_column(table, arena, name) : NULL;
+  if (!column) return name ? CO_ERR_MEMORY : CO_OK;
+  column->type = type;
+  column->role = CO_RECIPE_INPUT;
+  return CO_OK;
+}
+
+// Of the table of items no columns but those named, if some are.
+static co_status list_item_columns(co_recipe *table, const co_event_recipe *events,
+                                   co_arena *arena) {
+  table->whole = events->item_column_count > 0;
+  for (int64_t i = 0; i < events->item_column_count; i++) {
+    const char *text = events->item_columns[i], *colon = strrchr(text, ':');
+    const bool number = colon && strcmp(colon, ":number") == 0;
+    const char *name = colon ? co_arena_strndup(arena, text, (size_t)(colon - text)) : text;
+    if (!name) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(
+        type_item_column(table, name, number ? CO_RECIPE_NUMBER : CO_RECIPE_CATEGORY, arena));
+  }
+  CO_RETURN_IF_FAILED(type_item_column(table, events->items_picture, CO_RECIPE_IMAGE, arena));
+  return type_item_column(table, events->items_text, CO_RECIPE_TEXT, arena);
+}
+
+static co_status add_items(co_recipe *recipe, const co_event_recipe *events, const char *file,
+                           const co_node *node, co_arena *arena, co_diagnostics *problems) {
+  co_recipe_join join = {.table = {.table = events->items, .file = file}, .to = -1};
+  const char **on = co_arena_alloc(arena, 1, sizeof *on);
+  if (!on) return CO_ERR_MEMORY;
+  on[0] = events->item;
+  join.on = on;
+  if (find_added(recipe, events->items) != -2)
+    return co_node_problem(problems, node, NULL, "events: '%s' is a table of the samples",
+                           events->items);
+  CO_RETURN_IF_FAILED(list_item_columns(&join.table, events, arena));
+  CO_RETURN_IF_FAILED(co_table_set_key(&join.table, arena, events->items_key));
+  return co_table_add_items(recipe, arena, &join);
+}
+
 static co_status add_events(co_recipe *recipe, const schema_options *o, co_arena *arena,
                             co_diagnostics *problems) {
   if (!is_given(o->events)) return CO_OK;
   co_event_recipe *events = co_arena_alloc(arena, 1, sizeof *events);
+  co_event_files files = {0};
   if (!events) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_event_recipe_parse(events, &recipe->log, o->events, arena, problems));
+  CO_RETURN_IF_FAILED(co_event_recipe_parse(events, &files, o->events, arena, problems));
   recipe->events = events;
+  recipe->logs = files.logs;
+  recipe->log_count = files.log_count;
   if (!problems->count && events->items)
-    return co_node_problem(problems, o->events, NULL, "events: samples take no table of items");
+    CO_RETURN_IF_FAILED(add_items(recipe, events, files.items, o->events, arena, problems));
   if (problems->count || recipe->samples.as_of) return CO_OK;
   return co_node_problem(problems, o->events, NULL,
                          "events: samples need as_of, before which they see them");

@@ -349,12 +349,12 @@ hint 4 'another --label-window or --cutoff' "${log[@]}" --events log.csv --cutof
   --label-window 1d --label again
 hint 2 "for example --amount 'Quantity*UnitPrice'" "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend
 follow "${log[@]}" --events log.csv "${cut[@]}" --label-amount spend --amount n
-sed '1s/$/,kind/; 2,$s/$/,sale/' log.csv >sales.csv
-sed '1d; s/$/,visit/' log.csv | cat sales.csv - >kinds.csv
 awk 'BEGIN { print "who,asked,answers"; for (c = 1; c <= 60; c++) print c ",2011-01-25," c % 2 }' >asked.csv
-asked=("${log[@]}" --samples asked.csv --as-of asked --target answers)
-hint 2 'what kind a line is: --event-column COL' "${asked[@]}" --events log.csv --events sales.csv
-follow "${asked[@]}" --events kinds.csv --event-column kind
+sed '1s/$/,what/; 2,$s/$/,a/' asked.csv >wares.csv
+printf 'what,price\ni0,1\ni1,2\ni2,4\n' >prices.csv
+wares=("${log[@]}" --events log.csv --item what --samples wares.csv --as-of asked --target answers)
+hint 2 "events.what is the log's, whose items it tells of; wares.what the samples'" "${wares[@]}" --join prices.csv:what
+follow "${wares[@]}" --join prices.csv:events.what
 hint 2 '--session-gap 30m' import -O next.h5 --events log.csv --entity who --time when --item what --next-item session -q
 follow import -O next.h5 --events log.csv --entity who --time when --item what --next-item session --session-gap 30m -q
 hint 4 ' excluded by --where, ' "${log[@]}" --events log.csv "${cut[@]}" --where 'n > 9'

@@ -132,16 +132,17 @@ for name in blind rows large; do cut -d, -f2 $name.csv | tail -n +2; done >alone
 for k in 2 3 4; do cut -d, -f$k all.csv | tail -n +2; done | cmp -s alone - || fail 'models beside others score otherwise'
 refused 2 'the model reads events=FILE, and may read items=FILE' -- predict -m m --source events=log.csv --source goods=items.csv --as-of 2024-02-01 -O x.csv
 # Models and schema files say it in the same way.
-# of_items TEXT RECIPE: refused.
+# of_items TEXT RECIPE [TABLES]: refused.
 of_items() {
-  echo "{tables: {t: {file: items.csv}}, samples: {from: t, entity: sku, as_of: kind}, events: {file: log.csv, entity: who, time: when, $2}}" >s.yaml
+  echo "{tables: {t: {file: items.csv}${3-\}}, samples: {from: t, entity: sku, as_of: kind}, events: {file: log.csv, entity: who, time: when, $2}}" >s.yaml
   refused 3 "$1" -- import -O x.h5 --schema s.yaml
 }
 for line in 'items: t, items_key: k' 'item: what, items_key: k, item_columns: [price]' 'item: what, items: t, item_columns: []'; do
   of_items 'a table of items needs item, items and items_key' "$line"
 done
 of_items "items cannot be called 'events'" 'item: what, items: events, items_key: k'
-of_items 'samples take no table of items' 'item: what, items: t, items_key: k'
+of_items "'j' is a table of the samples" 'item: what, items: j, items_key: k' \
+  ", j: {file: items.csv}}, joins: [{table: j, to: t, on: sku}]"
 expect 0 explain -m m --dataset d.h5 --split test
 # Without customers who alone had an item, without what it looks like.
 expect 0 data erase d.h5 --key c0
@@ -175,10 +176,74 @@ for given in '' '--source items=items.csv'; do
   cmp -s d.csv l.csv || fail "pseudonyms of items are not found $given"
 done
 
+# ---- the same of samples of a table, whose log lies in several files
+awk -F, 'NR > 1 && $2 < "2024-02-01" { seen[$1] = 1 } NR > 1 && $2 ~ /^2024-02/ { back[$1] = 1 }
+  END { print "who,asked,back"; for (c = 0; c < 90; c++) if (seen["c" c]) print "c" c ",2024-02-01," (back["c" c] ? "yes" : "no") }' \
+  log.csv >calls.csv
+awk -F, 'NR == 1 || $3 < "i3"' log.csv >low.csv
+awk -F, -v OFS=, 'NR == 1 || $3 >= "i3" { print $3, $2, $1 }' log.csv | gzip >high.csv.gz
+asked=(--samples calls.csv --entity who --time when --as-of asked --target back --seed 4)
+logs=(--events high.csv.gz --events low.csv)
+expect 0 import -O one.h5 "${asked[@]}" "${joined[@]}" --events log.csv
+expect 0 import -O s.h5 "${asked[@]}" "${joined[@]}" "${logs[@]}" --json
+json ok=true unlisted_items=1
+expect 0 import -O order.h5 "${asked[@]}" "${joined[@]}" --events low.csv --events high.csv.gz
+for file in one s order; do "$cohort" inspect $file.h5 | grep '^sha256'; done | sort -u >sums
+[ "$(wc -l <sums)" = 1 ] || fail 'a log in several files is another log'
+expect 0 import --print-schema "${asked[@]}" "${joined[@]}" "${logs[@]}"
+cp out s.yaml
+expect 0 import -O again.h5 --schema s.yaml --seed 4
+"$cohort" inspect again.h5 | grep '^sha256' | cmp -s sums - || fail 'the schema makes another dataset'
+expect 0 import -O s.h5 "${asked[@]}" "${joined[@]}" "${logs[@]}"
+grep -q 'up to date' out || fail 'an equal import of samples is not up to date'
+sed 's/^i3,shirt,20/i3,shirt,21/' items.csv >new && cp items.csv kept && mv new items.csv
+refused 9 'not made from these inputs' -- import -O s.h5 "${asked[@]}" "${joined[@]}" "${logs[@]}"
+mv kept items.csv
+expect 0 train -c c.yaml --dataset s.h5 --run-dir s --seed 3 --set "input_features=$of_rows, $looks]"
+expect 0 predict -m s --dataset s.h5 -O wanted.csv
+expect 0 predict -m s --source calls=calls.csv --source events=low.csv --source events=high.csv.gz -O made.csv
+cmp -s wanted.csv made.csv || fail 'raw samples score otherwise than the dataset'
+expect 0 predict -m s --source calls=calls.csv --source events=twins.csv --source items=twin.csv -O new.csv --force
+cmp -s wanted.csv new.csv || fail 'a new item is not what its row says to samples'
+expect 0 predict -m s --source calls=calls.csv --source events=twins.csv -O new.csv --force
+cmp -s wanted.csv new.csv && fail 'a new item is known to samples without its row'
+# Those of one cut-off read it so, too.
+expect 0 predict -m m --source events=log.csv --as-of 2024-02-01 -O l.csv --force
+expect 0 predict -m m --source events=high.csv.gz --source events=low.csv --as-of 2024-02-01 -O made.csv --force
+cmp -s l.csv made.csv || fail 'a log in several files scores otherwise'
+expect 0 explain -m s --source calls=calls.csv --source events=twins.csv --source items=twin.csv -O new.csv --force
+expect 0 explain -m s --source calls=calls.csv --source events=log.csv -O known.csv --force
+cmp -s known.csv new.csv || fail 'a new item of samples is not explained as its row says'
+
+refused 2 'low.csv is given twice' -- import -O x.h5 "${asked[@]}" --events low.csv --events low.csv
+awk -F, -v OFS=, '{ print $0, (NR > 1 ? "i1" : "what") }' calls.csv >wares.csv
+of_wares=(--samples wares.csv "${asked[@]:2}" --events log.csv --item what)
+refused 2 'samples and log have this column' -- import -O w1.h5 "${of_wares[@]}" --join items.csv:what=sku
+grep -q "events.what is the log's, whose items it tells of; wares.what the samples'" err || fail 'no way out'
+expect 0 import -O w1.h5 "${of_wares[@]}" --join items.csv:events.what=sku --ignore items.photo --ignore items.about
+grep -q '^joined' out && fail 'the table is not of the items'
+expect 0 import -O w2.h5 "${of_wares[@]}" --join items.csv:wares.what=sku --ignore items.photo --ignore items.about
+grep -q '^joined   items on what' out || fail 'the table is not of the samples'
+cp items.csv goods.csv
+refused 2 'goods: events take one table' -- import -O z.h5 "${asked[@]}" "${joined[@]}" --events log.csv --join goods.csv:what=sku
+cp items.csv events.csv
+refused 2 "a table of items cannot be called 'events'" -- import -O z.h5 "${asked[@]}" --events log.csv --item what --join events.csv:what=sku
+cut -d, -f1-2 low.csv >short.csv
+refused 4 "short.csv: there is no column 'what', which 'log.csv' has" -- import -O z.h5 "${asked[@]}" --item what \
+  --events log.csv --events short.csv
+grep -q 'files that are read as one have the same columns' err || fail 'no word of what to do'
+# Columns of the samples may be called as those of events are.
+awk -F, -v OFS=, '{ print $0, (NR > 1 ? "k" NR % 3 : "item"), (NR > 1 ? "shoe" : "kind") }' calls.csv >same.csv
+expect 0 import -O same.h5 --samples same.csv "${asked[@]:2}" --type kind=category "${joined[@]}" --events log.csv
+expect 0 train -c c.yaml --dataset same.h5 --run-dir same --seed 3 --set 'input_features=[{select: item}, {select: events.*}]'
+expect 0 predict -m same --dataset same.h5 -O wanted.csv --force
+expect 0 predict -m same --source same=same.csv --source events=log.csv -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'columns of one name are mixed up'
+
 again=(import -O x.h5 "${log[@]}")
 refused 9 'the output is also read' -- import -O items.csv --force "${log[@]}" "${joined[@]}"
 mkdir other
-cp items.csv other/events.csv
+mv events.csv other
 refused 2 "cannot be called 'events'" -- "${again[@]}" --item what --join other/events.csv:what=sku
 refused 2 "column 'when' of events is given twice" -- "${again[@]}" --event-column when --event-column when:number
 refused 2 "cannot be called 'next_item'" -- "${again[@]}" --event-column next_item
