@@ -74,6 +74,16 @@ static block_rows rows_of(const co_cpu_tiles *t, int64_t chunk, int64_t tile, in
 // clang-format off
 CO_CPU_KERNEL(sum_rows, (block_rows r, const float *x, float *sum), (r, x, sum)) {
   int64_t l = 0;
+  for (; r.inner == 1 && l + 64 <= r.width; l += 64) { // memory likes to be read in longer runs
+    co_lanes16 a[4] = {{0}};
+    for (int64_t o = 0; o < r.outers; o++)
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; v++)
+        a[v] += *(const co_lanes16_at *)(x + o * r.stride_outer + l + 16 * v);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++)
+      *(co_lanes16_at *)(sum + l + 16 * v) = a[v];
+  }
   for (; l + 16 <= r.width; l += 16) {
     co_lanes16 a = {0}, b = {0};
     for (int64_t o = 0; o < r.outers; o++) {
@@ -165,6 +175,23 @@ CO_CPU_KERNEL(mask_rows,
               (block_rows r, const float *y, const float *dy, float scale, float *dx, float *sum),
               (r, y, dy, scale, dx, sum)) {
   int64_t l = 0;
+  for (; r.inner == 1 && l + 64 <= r.width; l += 64) {
+    const co_lanes16 zero = {0};
+    co_lanes16 a[4] = {{0}};
+    for (int64_t o = 0; o < r.outers; o++)
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; v++) {
+        const int64_t at = o * r.stride_outer + l + 16 * v;
+        const co_mask16 kept = (co_mask16)(*(const co_lanes16_at *)(y + at) > zero);
+        const co_lanes16 scaled = *(const co_lanes16_at *)(dy + at) * scale;
+        const co_lanes16 d = (co_lanes16)((co_mask16)scaled & kept);
+        *(co_lanes16_at *)(dx + at) = d;
+        a[v] += d;
+      }
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++)
+      *(co_lanes16_at *)(sum + l + 16 * v) = a[v];
+  }
   for (; l + 16 <= r.width; l += 16) {
     co_lanes16 a = {0};
     for (int64_t o = 0; o < r.outers; o++) {
