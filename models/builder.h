@@ -130,6 +130,8 @@ co_status co_model_add_divergence(co_model_builder *b, const co_variational_opti
 co_status co_model_read_text_output(co_model_builder *b, const co_node *item,
                                     const co_node *decoder, const char *path,
                                     co_output_feature *output);
+// text_attention.c: what the decoder attends to.
+co_status co_text_attention_add_memory(co_model_builder *b, co_output_feature *output);
 co_status co_model_add_text_output(co_model_builder *b, co_output_feature *output,
                                    co_value combined);
 

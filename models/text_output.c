@@ -11,6 +11,7 @@
 typedef struct text_decoder_options {
   int type, cell, tokens;
   int64_t units, embedding_size, min_frequency, max_size, max_length;
+  const co_node *attention;
 } text_decoder_options;
 
 static const char *const type_words[] = {"rnn", NULL};
@@ -27,6 +28,10 @@ const co_field co_text_decoder_fields[] = {
      "Number of its features.", NULL},
     {"embedding_size", CO_FIELD_INT, offsetof(text_decoder_options, embedding_size), "32", 1, 4096,
      NULL, "Numbers for each token before.", NULL},
+    {"attention", CO_FIELD_NODE, offsetof(text_decoder_options, attention), "null", 0, 0, NULL,
+     "true: at each token it looks at the single words, characters or events of each sequence; or "
+     "the name of the one that it looks at. Default false.",
+     NULL},
     {"tokens", CO_FIELD_ENUM, offsetof(text_decoder_options, tokens), "characters", 0, 0,
      token_words, "What is written: words are what stands between blanks.", NULL},
     {"min_frequency", CO_FIELD_INT, offsetof(text_decoder_options, min_frequency), "1", 1, 1 << 30,
@@ -137,6 +142,7 @@ co_status co_model_read_text_output(co_model_builder *b, const co_node *item,
                            .max_length = options.max_length,
                            .units = options.units,
                            .embedding_size = options.embedding_size,
+                           .attention = options.attention,
                            .token_bytes = words ? WORD_BYTES : CHARACTER_BYTES};
   output->text = text;
   return declare(b->model, output);
@@ -204,6 +210,29 @@ static co_status add_logits(co_model *model, const co_output_feature *output, co
   return emit_logits(graph, output, x, params[0], params[1], out);
 }
 
+static co_status attend(co_model *model, const co_output_feature *output, co_value *h) {
+  co_graph *graph = model->network;
+  const co_text_output *text = output->text;
+  const int64_t width = (1 + text->memory_count) * text->units;
+  const co_param_info kernel = {.shape = co_shape_make(2, width, text->units),
+                                .init = CO_INIT_GLOROT_UNIFORM,
+                                .fan_in = width,
+                                .fan_out = text->units,
+                                .decay = 1};
+  const co_param_info bias = {.shape = co_shape_make(1, text->units), .init = CO_INIT_ZEROS};
+  co_value params[2], memory[CO_MAX_EVENT_TABLES], lengths[CO_MAX_EVENT_TABLES];
+  graph->layer = co_arena_format(model->arena, "%s/attention", output->name);
+  if (!graph->layer) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "kernel", &kernel, &params[0]));
+  CO_RETURN_IF_FAILED(co_graph_add_param(graph, "bias", &bias, &params[1]));
+  for (int64_t i = 0; i < text->memory_count; i++) {
+    memory[i] = text->memory[i].value;
+    lengths[i] = text->memory[i].lengths;
+  }
+  return co_text_attention_emit(graph, text, memory, lengths, params,
+                                CO_DIM_MEMBERS(text->max_length + 1), h);
+}
+
 // Logits of each token, as rows of their own: (N W, classes).
 static co_status decode(co_model_builder *b, const co_output_feature *output, const teaching *told,
                         co_value context, co_value *out) {
@@ -228,8 +257,12 @@ static co_status decode(co_model_builder *b, const co_output_feature *output, co
   CO_RETURN_IF_FAILED(co_layer_list_build(model->network, layers, "decoder", &list, model->arena,
                                           b->problems, out));
   if (b->problems->count > before) return CO_OK;
-  const co_op_attr rows = {.shape = co_shape_make(2, CO_DIM_MEMBERS(width), text->units)};
-  CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_RESHAPE, &rows, 1, out, out));
+  if (text->memory_count) {
+    CO_RETURN_IF_FAILED(attend(model, output, out));
+  } else {
+    const co_op_attr rows = {.shape = co_shape_make(2, CO_DIM_MEMBERS(width), text->units)};
+    CO_RETURN_IF_FAILED(co_emit(model->network, CO_OP_RESHAPE, &rows, 1, out, out));
+  }
   return add_logits(model, output, *out, out);
 }
 
@@ -298,6 +331,27 @@ static co_status add_context(co_model_builder *b, const co_output_feature *outpu
                              out);
 }
 
+// What a step reads.
+static co_status add_outputs(co_model *model, co_output_feature *output, co_value context) {
+  co_graph *graph = model->network;
+  co_text_output *text = output->text;
+  char *name = co_arena_format(model->arena, "%s/read", output->name);
+  if (!name) return CO_ERR_MEMORY;
+  output->prediction = graph->output_count;
+  CO_RETURN_IF_FAILED(co_graph_add_output(graph, name, context));
+  for (int64_t i = 0; i < text->memory_count; i++) {
+    co_text_memory *memory = &text->memory[i];
+    const char *sequence = model->event_tables[memory->event_table].name;
+    char *numbers = co_arena_format(model->arena, "%s/memory of %s", output->name, sequence);
+    char *lengths = co_arena_format(model->arena, "%s/lengths of %s", output->name, sequence);
+    if (!numbers || !lengths) return CO_ERR_MEMORY;
+    memory->output = graph->output_count;
+    CO_RETURN_IF_FAILED(co_graph_add_output(graph, numbers, memory->value));
+    CO_RETURN_IF_FAILED(co_graph_add_output(graph, lengths, memory->lengths));
+  }
+  return CO_OK;
+}
+
 co_status co_model_add_text_output(co_model_builder *b, co_output_feature *output,
                                    co_value combined) {
   co_model *model = b->model;
@@ -314,6 +368,8 @@ co_status co_model_add_text_output(co_model_builder *b, co_output_feature *outpu
                            "output_features.%s: members write no text together", output->name);
   CO_RETURN_IF_FAILED(add_context(b, output, combined, &context));
   if (b->problems->count > before) return CO_OK;
+  CO_RETURN_IF_FAILED(co_text_attention_add_memory(b, output));
+  if (b->problems->count > before) return CO_OK;
   graph->layer = output->name;
   CO_RETURN_IF_FAILED(add_feeds(model, output, &told));
   CO_RETURN_IF_FAILED(decode(b, output, &told, context, &logits));
@@ -321,10 +377,7 @@ co_status co_model_add_text_output(co_model_builder *b, co_output_feature *outpu
   graph->layer = output->name;
   CO_RETURN_IF_FAILED(add_loss(model, output, &told, logits));
   graph->layer = NULL;
-  char *name = co_arena_format(model->arena, "%s/read", output->name);
-  if (!name) return CO_ERR_MEMORY;
-  output->prediction = graph->output_count;
-  return co_graph_add_output(graph, name, context);
+  return add_outputs(model, output, context);
 }
 
 // ---- one step ----------------------------------------------------------------------------------
@@ -453,6 +506,28 @@ static co_status step_lstm(const stepping *s, co_value x, co_value before, co_va
   return both(graph, CO_OP_CONCAT, *h, c, state);
 }
 
+// What the network gives of the sequences, and the logits are made of then.
+static co_status step_attention(const stepping *s, co_value *h) {
+  co_graph *graph = s->graph;
+  const co_text_output *text = s->output->text;
+  const co_op_attr one = {.shape = co_shape_make(3, CO_DIM_N, (int64_t)1, text->units)};
+  const co_shape rows = co_shape_make(1, CO_DIM_N);
+  co_value params[2], memory[CO_MAX_EVENT_TABLES], lengths[CO_MAX_EVENT_TABLES];
+  for (int64_t i = 0; i < text->memory_count; i++) {
+    const int32_t table = text->memory[i].event_table;
+    const co_shape shape = co_shape_make(3, CO_DIM_N, CO_DIM_T(table), text->units);
+    char *name = co_arena_format(graph->arena, "memory %lld", (long long)i);
+    char *length = co_arena_format(graph->arena, "lengths %lld", (long long)i);
+    if (!name || !length) return CO_ERR_MEMORY;
+    CO_RETURN_IF_FAILED(co_graph_add_input(graph, name, CO_F32, &shape, &memory[i]));
+    CO_RETURN_IF_FAILED(co_graph_add_input(graph, length, CO_I32, &rows, &lengths[i]));
+  }
+  CO_RETURN_IF_FAILED(take_param(s, "attention/kernel", &params[0]));
+  CO_RETURN_IF_FAILED(take_param(s, "attention/bias", &params[1]));
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_RESHAPE, &one, 1, h, h));
+  return co_text_attention_emit(graph, text, memory, lengths, params, CO_DIM_N, h);
+}
+
 static co_status emit_step(const stepping *s) {
   co_graph *graph = s->graph;
   const co_text_output *text = s->output->text;
@@ -474,6 +549,7 @@ static co_status emit_step(const stepping *s) {
     CO_RETURN_IF_FAILED(step_gru(s, x, in[CO_DECODING_state], &state));
     h = state;
   }
+  if (text->memory_count) CO_RETURN_IF_FAILED(step_attention(s, &h));
   CO_RETURN_IF_FAILED(take_param(s, "logits/kernel", &kernel));
   CO_RETURN_IF_FAILED(take_param(s, "logits/bias", &bias));
   CO_RETURN_IF_FAILED(emit_logits(graph, s->output, h, kernel, bias, &logits));

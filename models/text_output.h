@@ -14,6 +14,14 @@ extern "C" {
 // written. Behind them come those of the vocabulary.
 enum { CO_TEXT_NOTHING, CO_TEXT_END, CO_TEXT_UNKNOWN, CO_TEXT_FIRST };
 
+// What a decoder attends to of a sequence: numbers of each of its events (N, T, units), and how many
+// events there are, as outputs of the network, one behind the other; there, too, as values.
+typedef struct co_text_memory {
+  int32_t event_table;
+  int64_t output; // position of the first in graph->outputs
+  co_value value, lengths;
+} co_text_memory;
+
 typedef struct co_text_output {
   int tokens; // CO_TOKEN_WORDS, …
   int cell;   // co_rnn_cell
@@ -27,7 +35,10 @@ typedef struct co_text_output {
   // Of the column: i32 (max_length + 1) codes with the end. Of these: the same one place later, behind
   // nothing; how many they are.
   const co_derivation *target, *previous, *length;
-  char *written; // room for a text
+  const co_node *attention; // as the config has it
+  co_text_memory memory[CO_MAX_EVENT_TABLES];
+  int64_t memory_count; // 0: no attention
+  char *written;        // room for a text
 } co_text_output;
 
 // Whether the vocabulary that a file has is one that co_text_output_fit could have made.
@@ -58,11 +69,17 @@ co_status co_text_output_fit(co_context *ctx, co_output_feature *output, const c
                              const int64_t *index, const int64_t *samples, int64_t count);
 
 // One step of a text being written, over the parameters of the model's network: inputs of
-// CO_DECODING_INPUTS, outputs of CO_DECODING_OUTPUTS. To be freed.
+// CO_DECODING_INPUTS, then each memory and its lengths, outputs of CO_DECODING_OUTPUTS. To be freed.
 enum { CO_DECODING_context, CO_DECODING_state, CO_DECODING_token, CO_DECODING_INPUTS };
+enum { CO_DECODING_MOST_INPUTS = CO_DECODING_INPUTS + 2 * CO_MAX_EVENT_TABLES };
 enum { CO_DECODING_next_state, CO_DECODING_logits, CO_DECODING_OUTPUTS };
 co_status co_model_create_decoding(co_graph **out, const co_model *model,
                                    const co_output_feature *output);
+// What the logits are made of, in place of states h (N, steps, units): (rows, units). `params`: kernel and
+// bias of its dense layer.
+co_status co_text_attention_emit(co_graph *graph, const co_text_output *text,
+                                 const co_value *memory, const co_value *lengths,
+                                 const co_value params[2], int64_t rows, co_value *h);
 int64_t co_text_output_classes(const co_text_output *text); // codes
 int64_t co_text_output_state(const co_text_output *text);   // numbers of a row's state
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/exec/executor.h"
+#include "host/feed/shape_classes.h"
 #include "models/text_output.h"
 
 enum { TURNS = 2 }; // each reads the state that the other has left
@@ -17,14 +18,17 @@ struct co_decoding {
   int64_t rows, classes;
   void *arena[TURNS];
   co_executor *executor[TURNS];
-  void *input[CO_DECODING_INPUTS]; // on the device; the state's is the first one
-  float *logits, *codes;           // (rows, classes), (rows, width)
-  int32_t *token;                  // (rows)
+  void *input[CO_DECODING_MOST_INPUTS]; // on the device; the state's is the first one
+  float *memory;                        // (rows, events, units), where a batch's have fewer events
+  float *logits, *codes;                // (rows, classes), (rows, width)
+  int32_t *token;                       // (rows)
 };
 
 static co_status create_plan(co_decoding *d, const co_model *model, co_store *store) {
   const co_plan_options options = {
-      .mode = CO_MODE_INFER, .shape = {.rows = d->rows}, .real = store->real};
+      .mode = CO_MODE_INFER,
+      .shape = co_shape_class_of(model, d->rows, co_length_count(model) - 1), // the longest
+      .real = store->real};
   CO_RETURN_IF_FAILED(co_model_create_decoding(&d->graph, model, d->output));
   return co_plan_create(&d->plan, d->graph, store, &options);
 }
@@ -37,16 +41,19 @@ static co_status create_memory(co_decoding *d, co_store *store) {
     const co_memory memory = {.arena = d->arena[i], .averages = true};
     CO_RETURN_IF_FAILED(co_executor_create(&d->executor[i], d->plan, store, &memory));
   }
-  for (int i = 0; i < CO_DECODING_INPUTS; i++) {
+  size_t most = 0;
+  for (int64_t i = 0; i < d->graph->input_count; i++) {
     co_tensor_desc desc = d->graph->values[d->graph->inputs[i]].desc;
     co_shape_bind(&desc.shape, &d->plan->options.shape);
+    if (i >= CO_DECODING_INPUTS && co_tensor_bytes(&desc) > most) most = co_tensor_bytes(&desc);
     CO_RETURN_IF_FAILED(api->buffer_create(d->backend, co_tensor_bytes(&desc), &d->input[i]));
     CO_RETURN_IF_FAILED(api->fill_zero(d->backend, d->input[i], co_tensor_bytes(&desc)));
   }
+  d->memory = co_alloc_zero(d->ctx, most + 1, 1); // 0 of weight 0, too
   d->logits = co_alloc(d->ctx, rows * (size_t)d->classes * sizeof *d->logits);
   d->codes = co_alloc(d->ctx, rows * (size_t)d->output->width * sizeof *d->codes);
   d->token = co_alloc(d->ctx, rows * sizeof *d->token);
-  return d->logits && d->codes && d->token ? CO_OK : CO_ERR_MEMORY;
+  return d->memory && d->logits && d->codes && d->token ? CO_OK : CO_ERR_MEMORY;
 }
 
 static co_status create(co_decoding *d, const co_model *model, co_store *store) {
@@ -81,10 +88,11 @@ void co_decoding_free(co_decoding *d) {
     co_executor_free(d->executor[i]);
     if (d->arena[i]) d->backend->api->buffer_free(d->backend, d->arena[i]);
   }
-  for (int i = 0; i < CO_DECODING_INPUTS; i++)
+  for (int i = 0; i < CO_DECODING_MOST_INPUTS; i++)
     if (d->input[i]) d->backend->api->buffer_free(d->backend, d->input[i]);
   co_plan_free(d->plan);
   co_graph_free(d->graph);
+  co_free(d->ctx, d->memory);
   co_free(d->ctx, d->logits);
   co_free(d->ctx, d->codes);
   co_free(d->ctx, d->token);
@@ -98,9 +106,8 @@ static co_status step(co_decoding *d, int64_t number) {
   if (number) state = co_executor_address(other, d->plan->outputs[CO_DECODING_next_state]);
   CO_RETURN_IF_FAILED(d->backend->api->upload(d->backend, d->input[CO_DECODING_token], d->token,
                                               (size_t)d->rows * sizeof *d->token));
-  co_executor_bind(executor, CO_DECODING_context, d->input[CO_DECODING_context]);
-  co_executor_bind(executor, CO_DECODING_state, state);
-  co_executor_bind(executor, CO_DECODING_token, d->input[CO_DECODING_token]);
+  for (int64_t i = 0; i < d->graph->input_count; i++)
+    co_executor_bind(executor, i, i == CO_DECODING_state ? state : d->input[i]);
   CO_RETURN_IF_FAILED(co_executor_run(executor));
   return co_executor_read_output(executor, CO_DECODING_logits, d->logits);
 }
@@ -121,13 +128,46 @@ static int64_t write_tokens(co_decoding *d, int64_t number, int64_t count) {
   return left;
 }
 
-co_status co_decoding_run(co_decoding *d, const float *read, int64_t count, const float **codes) {
-  const int64_t width = d->output->width, units = d->output->text->units;
+static co_status upload(co_decoding *d, int64_t input, const void *from, size_t bytes) {
+  return d->backend->api->upload(d->backend, d->input[input], from, bytes);
+}
+
+// Rows of a batch may have fewer events than there is room for; what is behind their lengths is not read.
+static co_status upload_memory(co_decoding *d, int64_t i, const co_decoding_read *read) {
+  const int64_t input = CO_DECODING_INPUTS + 2 * i, units = d->output->text->units;
+  const int32_t table = d->output->text->memory[i].event_table;
+  const int64_t room = d->plan->options.shape.t[table] * units, row = read->events[i] * units;
+  const float *from = read->memory[i];
+  if (row < room) {
+    for (int64_t k = 0; k < read->count; k++)
+      memcpy(d->memory + k * room, from + k * row, (size_t)row * sizeof *from);
+    from = d->memory;
+  }
+  CO_RETURN_IF_FAILED(upload(d, input, from, (size_t)(read->count * room) * sizeof *from));
+  return upload(d, input + 1, read->lengths[i], (size_t)read->count * sizeof **read->lengths);
+}
+
+co_decoding_read co_decoding_read_of(const co_output_feature *output, const void *const *outputs,
+                                     const co_shape_class *shape, int64_t count) {
+  const co_text_output *text = output->text;
+  co_decoding_read read = {.count = count, .context = outputs[output->prediction]};
+  for (int64_t i = 0; i < text->memory_count; i++) {
+    read.memory[i] = outputs[text->memory[i].output];
+    read.lengths[i] = outputs[text->memory[i].output + 1];
+    read.events[i] = shape->t[text->memory[i].event_table];
+  }
+  return read;
+}
+
+co_status co_decoding_run(co_decoding *d, const co_decoding_read *read, const float **codes) {
+  const int64_t width = d->output->width, units = d->output->text->units, count = read->count;
   memset(d->codes, 0, (size_t)(count * width) * sizeof *d->codes);
   for (int64_t i = 0; i < d->rows; i++)
     d->token[i] = i < count ? CO_TEXT_NOTHING : CO_TEXT_END;
-  CO_RETURN_IF_FAILED(d->backend->api->upload(d->backend, d->input[CO_DECODING_context], read,
-                                              (size_t)(count * units) * sizeof *read));
+  CO_RETURN_IF_FAILED(upload(d, CO_DECODING_context, read->context,
+                             (size_t)(count * units) * sizeof *read->context));
+  for (int64_t i = 0; i < d->output->text->memory_count; i++)
+    CO_RETURN_IF_FAILED(upload_memory(d, i, read));
   for (int64_t i = 0, left = count; i < width && left; i++) {
     CO_RETURN_IF_FAILED(step(d, i));
     left = write_tokens(d, i, count);

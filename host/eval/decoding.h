@@ -18,10 +18,20 @@ typedef struct co_decoding co_decoding;
 co_status co_decoding_create(co_decoding **out, const co_model *model,
                              const co_output_feature *output, co_store *store, int64_t rows);
 void co_decoding_free(co_decoding *decoding); // NULL is legal
-// `read`: what the network gives of the output (count, units), count at most `rows`. *codes: (count,
-// width), until the next run.
-co_status co_decoding_run(co_decoding *decoding, const float *read, int64_t count,
-                          const float **codes);
+// What the network gives of rows, `count` of them, at most `rows`: the context (count, units), and of each
+// memory (count, events, units) with its lengths.
+typedef struct co_decoding_read {
+  int64_t count;
+  const float *context;
+  const float *memory[CO_MAX_EVENT_TABLES];
+  const int32_t *lengths[CO_MAX_EVENT_TABLES];
+  int64_t events[CO_MAX_EVENT_TABLES];
+} co_decoding_read;
+// Of the network's outputs, of a batch of class `shape`.
+co_decoding_read co_decoding_read_of(const co_output_feature *output, const void *const *outputs,
+                                     const co_shape_class *shape, int64_t count);
+// *codes: (count, width), until the next run.
+co_status co_decoding_run(co_decoding *decoding, const co_decoding_read *read, const float **codes);
 
 #ifdef __cplusplus
 }

@@ -55,12 +55,15 @@ static co_status submit(running *r) {
 }
 
 // What the output's decoder writes of what the network gives.
-static co_status write_texts(network *n, int64_t output, int64_t rows) {
+static co_status write_texts(network *n, int64_t output, const co_view *view,
+                             const void *const *outputs) {
+  const co_output_feature *feature = &n->base.model->outputs[output];
+  const co_decoding_read read = co_decoding_read_of(feature, outputs, &view->shape, view->valid);
   co_decoding **decoding = &n->decodings[output];
   if (!*decoding)
-    CO_RETURN_IF_FAILED(co_decoding_create(decoding, n->base.model, &n->base.model->outputs[output],
+    CO_RETURN_IF_FAILED(co_decoding_create(decoding, n->base.model, feature,
                                            co_program_store(n->program), n->rows));
-  return co_decoding_run(*decoding, n->scores[output], rows, &n->scores[output]);
+  return co_decoding_run(*decoding, &read, &n->scores[output]);
 }
 
 static co_status give_scores(running *r, const co_view *view, const void *const *outputs) {
@@ -70,7 +73,7 @@ static co_status give_scores(running *r, const co_view *view, const void *const 
   for (int64_t i = 0; i < model->extra_count; i++)
     r->n->scores[model->output_count + i] = outputs[model->extras[i].prediction];
   for (int64_t i = 0; i < model->output_count; i++)
-    if (model->outputs[i].text) CO_RETURN_IF_FAILED(write_texts(r->n, i, view->valid));
+    if (model->outputs[i].text) CO_RETURN_IF_FAILED(write_texts(r->n, i, view, outputs));
   if (r->options->exclude_seen) // such a model has one output
     CO_RETURN_IF_FAILED(co_unseen_mask(&r->unseen, view->batch->samples, view->valid,
                                        r->n->scores[0], &r->n->scores[0]));

@@ -8,7 +8,7 @@
 #include "models/feature.h"
 #include "models/text_output.h"
 
-enum { ROWS = 5, MOST = 12 };
+enum { ROWS = 5, MOST = 12, EVENTS = 4 };
 
 static const char *const learned[] = {"aé", "ba", "aé", "",
                                       "this_word_is_longer_than_there_is_room"
@@ -23,17 +23,18 @@ typedef struct rig {
   co_backend *backend;
 } rig;
 
-static void open_rig(rig *r, const char *decoder) {
+static void open_inputs(rig *r, const char *inputs, const char *decoder) {
   static const co_column columns[] = {
       {.name = "x", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_INPUT, .dtype = CO_F32},
+      {.name = "s", .type = CO_COLUMN_TEXT, .role = CO_ROLE_INPUT, .dtype = CO_U8},
       {.name = "y", .type = CO_COLUMN_TEXT, .role = CO_ROLE_TARGET, .dtype = CO_U8}};
-  static const co_schema schema = {.columns = (co_column *)columns, .column_count = 2};
+  static const co_schema schema = {.columns = (co_column *)columns, .column_count = 3};
   static const int64_t samples[] = {0, 1, 2, 3, 4};
-  char text[300];
+  char text[400];
   co_node *config;
   memset(r, 0, sizeof *r);
-  snprintf(text, sizeof text,
-           "input_features: [{name: x}]\noutput_features: [{name: y, decoder: {%s}}]", decoder);
+  snprintf(text, sizeof text, "input_features: [%s]\noutput_features: [{name: y, decoder: {%s}}]",
+           inputs, decoder);
   assert_int_equal(co_context_create(&r->ctx, NULL), CO_OK);
   assert_int_equal(co_arena_create(&r->arena, r->ctx), CO_OK);
   co_diagnostics_init(&r->problems, r->ctx);
@@ -44,6 +45,10 @@ static void open_rig(rig *r, const char *decoder) {
   assert_int_equal(co_text_output_fit(r->ctx, r->output, learned, NULL, samples, 5), CO_OK);
   const co_backend_options options = {.threads = 1};
   assert_int_equal(co_cpu_backend_open(&r->backend, r->ctx, &options), CO_OK);
+}
+
+static void open_rig(rig *r, const char *decoder) {
+  open_inputs(r, "{name: x}", decoder);
 }
 
 static void close_rig(rig *r) {
@@ -186,8 +191,14 @@ static void test_told_apart(void **state) {
 
 // ---- step by step ------------------------------------------------------------------------------
 
+// What is read of rows; of a memory, where there is one, events of random numbers of each.
+typedef struct reading {
+  float context[ROWS * 16], memory[ROWS * EVENTS * 16];
+  int32_t lengths[ROWS];
+} reading;
+
 static co_program *make_program(const rig *r, const co_graph *graph, int64_t rows) {
-  const co_shape_class shape = {.rows = rows};
+  const co_shape_class shape = {.rows = rows, .t = {EVENTS}};
   const co_program_options options = {.evaluation_classes = &shape,
                                       .evaluation_class_count = 1,
                                       .evaluation_mode = CO_MODE_INFER,
@@ -208,12 +219,14 @@ static void run_program(co_program *program, const void *const *inputs, int64_t 
 // The network from what the decoder reads to its logits, of whole texts.
 static co_graph *whole(const rig *r) {
   const co_graph *network = r->model->network;
-  const co_value from[] = {network->outputs[r->output->prediction].value,
-                           co_graph_find_input(network, "y.previous"),
-                           co_graph_find_input(network, "y.length")};
+  const co_text_output *text = r->output->text;
+  const co_value from[] = {
+      network->outputs[r->output->prediction].value, co_graph_find_input(network, "y.previous"),
+      co_graph_find_input(network, "y.length"), text->memory[0].value, text->memory[0].lengths};
   const co_value to = network->losses[r->output->loss_index].prediction;
   co_graph *graph;
-  assert_int_equal(co_graph_part(&graph, network, from, 3, &to, 1, false), CO_OK);
+  assert_int_equal(co_graph_part(&graph, network, from, text->memory_count ? 5 : 3, &to, 1, false),
+                   CO_OK);
   return graph;
 }
 
@@ -226,7 +239,7 @@ static void fill(float *values, int64_t count) {
 }
 
 // Logits of the written text's tokens, all at once.
-static void read_at_once(const rig *r, const float *read, const float *codes, float *logits) {
+static void read_at_once(const rig *r, const reading *read, const float *codes, float *logits) {
   const int64_t width = r->output->width;
   int32_t previous[ROWS * (MOST + 1)], length[ROWS];
   for (int64_t i = 0; i < ROWS; i++) {
@@ -237,13 +250,15 @@ static void read_at_once(const rig *r, const float *read, const float *codes, fl
   }
   co_graph *graph = whole(r);
   co_program *program = make_program(r, graph, ROWS);
-  run_program(program, (const void *[]){read, previous, length}, 0, logits);
+  run_program(program,
+              (const void *[]){read->context, previous, length, read->memory, read->lengths}, 0,
+              logits);
   co_program_free(program);
   co_graph_free(graph);
 }
 
 // The same, a step at a time, by the state that each leaves.
-static void read_steps(const rig *r, const float *read, const float *codes, int64_t classes,
+static void read_steps(const rig *r, const reading *read, const float *codes, int64_t classes,
                        float *logits) {
   const int64_t width = r->output->width, units = co_text_output_state(r->output->text);
   float *state = calloc((size_t)(ROWS * units), sizeof *state);
@@ -253,7 +268,7 @@ static void read_steps(const rig *r, const float *read, const float *codes, int6
   assert_int_equal(co_model_create_decoding(&graph, r->model, r->output), CO_OK);
   co_program *program = make_program(r, graph, ROWS);
   for (int64_t k = 0; k < width; k++) {
-    const void *const inputs[CO_DECODING_INPUTS] = {read, state, token};
+    const void *const inputs[] = {read->context, state, token, read->memory, read->lengths};
     run_program(program, inputs, CO_DECODING_logits, out);
     assert_int_equal(
         co_executor_read_output(co_program_evaluator(program), CO_DECODING_next_state, state),
@@ -271,7 +286,7 @@ static void read_steps(const rig *r, const float *read, const float *codes, int6
 }
 
 // What is written of these rows, so many at a time.
-static void write_rows(const rig *r, const float *read, int64_t count, int64_t at_once,
+static void write_rows(const rig *r, const reading *read, int64_t count, int64_t at_once,
                        float *codes) {
   const int64_t width = r->output->width, units = r->output->text->units;
   co_program *program = make_program(r, r->model->network, at_once);
@@ -282,26 +297,41 @@ static void write_rows(const rig *r, const float *read, int64_t count, int64_t a
   for (int64_t i = 0; i < count; i += at_once) {
     const int64_t rows = count - i < at_once ? count - i : at_once;
     const float *written;
-    assert_int_equal(co_decoding_run(decoding, read + i * units, rows, &written), CO_OK);
+    const co_decoding_read part = {.count = rows,
+                                   .context = read->context + i * units,
+                                   .memory = {read->memory + i * EVENTS * units},
+                                   .lengths = {read->lengths + i},
+                                   .events = {EVENTS}};
+    assert_int_equal(co_decoding_run(decoding, &part, &written), CO_OK);
     memcpy(codes + i * width, written, (size_t)(rows * width) * sizeof *codes);
   }
   co_decoding_free(decoding);
   co_program_free(program);
 }
 
-static void steps_are_the_whole(const char *decoder) {
+// As fitted: the longest sequence has more events than any of these rows.
+static void set_lengths(const rig *r) {
+  int64_t *lengths = r->model->lengths ? r->model->lengths->bytes : NULL;
+  for (int64_t i = 0; lengths && i < CO_MAX_LENGTHS; i++)
+    lengths[i * CO_MAX_EVENT_TABLES] = EVENTS + 3;
+}
+
+static void steps_are_the_whole(const char *inputs, const char *decoder) {
   rig r;
-  open_rig(&r, decoder);
+  reading read = {.lengths = {EVENTS, 1, 0, 3, 2}};
+  open_inputs(&r, inputs, decoder);
+  set_lengths(&r);
   const int64_t width = r.output->width, units = r.output->text->units;
   const int64_t classes = CO_TEXT_FIRST + r.output->text->max_size;
   const size_t logits = (size_t)(ROWS * width * classes);
-  float read[ROWS * 16], codes[ROWS * (MOST + 1)], apart[ROWS * (MOST + 1)];
+  float codes[ROWS * (MOST + 1)], apart[ROWS * (MOST + 1)];
   float *at_once = malloc(logits * sizeof *at_once), *steps = malloc(logits * sizeof *steps);
   int64_t tokens = 0;
-  fill(read, ROWS * units);
-  write_rows(&r, read, ROWS, ROWS, codes);
-  read_at_once(&r, read, codes, at_once);
-  read_steps(&r, read, codes, classes, steps);
+  fill(read.context, ROWS * units);
+  fill(read.memory, ROWS * EVENTS * units);
+  write_rows(&r, &read, ROWS, ROWS, codes);
+  read_at_once(&r, &read, codes, at_once);
+  read_steps(&r, &read, codes, classes, steps);
   for (size_t i = 0; i < logits; i++)
     if (fabsf(at_once[i] - steps[i]) > 2e-6f)
       fail_msg("%g, not %g", (double)steps[i], (double)at_once[i]);
@@ -319,7 +349,7 @@ static void steps_are_the_whole(const char *decoder) {
     }
   assert_in_range(tokens, ROWS * 2, ROWS * width);
   // Neither the size of the batch nor the neighbours matter.
-  write_rows(&r, read, ROWS, 2, apart);
+  write_rows(&r, &read, ROWS, 2, apart);
   assert_memory_equal(codes, apart, (size_t)(ROWS * width) * sizeof *codes);
   free(at_once);
   free(steps);
@@ -328,18 +358,58 @@ static void steps_are_the_whole(const char *decoder) {
 
 static void test_gru(void **state) {
   (void)state;
-  steps_are_the_whole("units: 16, embedding_size: 7, max_length: 12");
+  steps_are_the_whole("{name: x}", "units: 16, embedding_size: 7, max_length: 12");
 }
 
 static void test_lstm(void **state) {
   (void)state;
-  steps_are_the_whole("cell_type: lstm, units: 9, embedding_size: 5, max_length: 8");
+  steps_are_the_whole("{name: x}", "cell_type: lstm, units: 9, embedding_size: 5, max_length: 8");
+}
+
+static void test_attention(void **state) {
+  (void)state;
+  steps_are_the_whole("{name: s, type: text_sequence, encoder: {type: rnn, units: 3}}",
+                      "units: 16, embedding_size: 7, max_length: 12, attention: true");
+  steps_are_the_whole(
+      "{name: x}, {name: s, type: text_sequence, encoder: {type: transformer, units: 4}}",
+      "cell_type: lstm, units: 9, embedding_size: 5, max_length: 8, attention: s");
+}
+
+// What is written hangs on what is attended to, and on no event behind a row's last.
+static void test_attended_events(void **state) {
+  (void)state;
+  rig r;
+  reading read = {.lengths = {EVENTS, 1, 0, 3, 2}};
+  open_inputs(&r, "{name: s, type: text_sequence, encoder: {type: rnn, bidirectional: true}}",
+              "units: 16, embedding_size: 7, max_length: 1, attention: true");
+  const int64_t logits = ROWS * r.output->width * co_text_output_classes(r.output->text);
+  const float codes[ROWS * 2] = {0};
+  float *before = malloc((size_t)logits * sizeof *before),
+        *after = malloc((size_t)logits * sizeof *after);
+  fill(read.context, ROWS * 16);
+  fill(read.memory, ROWS * EVENTS * 16);
+  read_at_once(&r, &read, codes, before);
+  for (int64_t i = 0; i < ROWS; i++) // of each row from its length on
+    for (int64_t k = read.lengths[i] * 16; k < EVENTS * 16; k++)
+      read.memory[i * EVENTS * 16 + k] += 100;
+  read_at_once(&r, &read, codes, after);
+  assert_memory_equal(before, after, (size_t)logits * sizeof *before);
+  read.memory[0] += 1; // of the first row's first event
+  read_at_once(&r, &read, codes, after);
+  assert_memory_not_equal(before, after, (size_t)(logits / ROWS) * sizeof *before);
+  assert_memory_equal(before + logits / ROWS, after + logits / ROWS,
+                      (size_t)(logits - logits / ROWS) * sizeof *before);
+  free(before);
+  free(after);
+  close_rig(&r);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TRAINING_TEST(test_characters), TRAINING_TEST(test_words),        TRAINING_TEST(test_matches),
-      TRAINING_TEST(test_told_apart), TRAINING_TEST(test_rows_at_once), TRAINING_TEST(test_sound),
-      TRAINING_TEST(test_gru),        TRAINING_TEST(test_lstm)};
+      TRAINING_TEST(test_characters),   TRAINING_TEST(test_words),
+      TRAINING_TEST(test_matches),      TRAINING_TEST(test_told_apart),
+      TRAINING_TEST(test_rows_at_once), TRAINING_TEST(test_sound),
+      TRAINING_TEST(test_gru),          TRAINING_TEST(test_lstm),
+      TRAINING_TEST(test_attention),    TRAINING_TEST(test_attended_events)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
