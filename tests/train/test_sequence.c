@@ -10,16 +10,41 @@
 #include "host/exec/program_private.h"
 #include "host/graph/layer.h"
 #include "host/graph/loss/loss.h"
+#include "models/text_output.h"
 
 enum { FEATURES = 3, MAX_LENGTH = 13 };
 
 static const char *only_device;
 
-typedef enum network { PLAIN, DEEP, ATTENTIVE } network; // beyond PLAIN: all there is for sequences
+// Beyond PLAIN: all there is for sequences.
+typedef enum network { PLAIN, DEEP, ATTENTIVE, WRITING } network;
 
 static co_value input_of(rig *r, const char *name, co_dtype dtype, co_shape shape) {
   co_value out;
   OK(co_graph_add_input(r->graph, name, dtype, &shape, &out));
+  return out;
+}
+
+// What a decoder's states, of which there are two of a row, make of what they attend to.
+static co_value attend(rig *r, const co_value *x) {
+  const co_text_output text = {.units = FEATURES, .memory_count = 1};
+  const co_param_info kernel = {.shape = co_shape_make(2, (int64_t)2 * FEATURES, (int64_t)FEATURES),
+                                .init = CO_INIT_GLOROT_UNIFORM,
+                                .fan_in = 2 * FEATURES,
+                                .fan_out = FEATURES};
+  const co_param_info bias = {.shape = co_shape_make(1, (int64_t)FEATURES)};
+  const co_op_attr flat = {.shape = co_shape_make(2, CO_DIM_N, (int64_t)2 * FEATURES)};
+  const co_value memory = layer(r, "Dense", "memory", "{units: 3, use_bias: false}", x, 1);
+  const co_value once = layer(r, "GRU", "states", "{units: 6}", x, 2);
+  const co_op_attr steps = {.shape = co_shape_make(3, CO_DIM_N, (int64_t)2, (int64_t)FEATURES)};
+  co_value params[2], out;
+  r->graph->layer = "attention";
+  OK(co_emit(r->graph, CO_OP_RESHAPE, &steps, 1, &once, &out));
+  OK(co_graph_add_param(r->graph, "kernel", &kernel, &params[0]));
+  OK(co_graph_add_param(r->graph, "bias", &bias, &params[1]));
+  OK(co_text_attention_emit(r->graph, &text, &memory, &x[1], params, CO_DIM_MEMBERS(2), &out));
+  OK(co_emit(r->graph, CO_OP_RESHAPE, &flat, 1, &out, &out));
+  r->graph->layer = NULL;
   return out;
 }
 
@@ -63,6 +88,8 @@ static void build(rig *r, network kind) {
     wide[0] = layer(r, "Conv1D", "same", "{filters: 2, kernel_size: 4, use_bias: false}", wide, 2);
     pooled[3] = layer(r, "GlobalPooling1D", "max", "{pooling: max}", wide, 2);
     last = layer(r, "Concatenate", "pooled", "{}", pooled, 4);
+  } else if (kind == WRITING) {
+    last = attend(r, x);
   } else {
     last = layer(r, "LSTM", "lstm", "{units: 6}", x, 2);
   }
@@ -159,7 +186,7 @@ static void padding_changes_nothing(void **unused) {
   (void)unused;
   static double zero[MOST_VALUES], other[MOST_VALUES];
   for (int p = 0; p < (only_device ? 1 : POLICIES); p++)
-    for (int kind = PLAIN; kind <= ATTENTIVE; kind++) {
+    for (int kind = PLAIN; kind <= WRITING; kind++) {
       setup s = setup_of(p);
       double one, two, padding = kind == PLAIN ? (double)NAN : 17.25;
       s.classes = &wide;
@@ -176,7 +203,7 @@ static void lengths_change_rounding_only(void **unused) {
   (void)unused;
   static double some[MOST_VALUES], more[MOST_VALUES];
   for (int p = 0; p < (only_device ? 1 : POLICIES); p++)
-    for (int kind = DEEP; kind <= ATTENTIVE; kind++) {
+    for (int kind = DEEP; kind <= WRITING; kind++) {
       setup s = setup_of(p);
       double one, two;
       s.classes = &tight;
@@ -194,7 +221,7 @@ static void micro_batches_add_up(void **unused) {
   (void)unused;
   static double whole[MOST_VALUES], parts[MOST_VALUES];
   for (int p = 0; p < (only_device ? 1 : POLICIES); p++)
-    for (int kind = DEEP; kind <= ATTENTIVE; kind++) {
+    for (int kind = DEEP; kind <= WRITING; kind++) {
       setup s = setup_of(p);
       double one, two;
       s.classes = &tight;
@@ -270,6 +297,7 @@ static void gradients_are_derivatives(void **unused) {
   (void)unused;
   check_gradients(DEEP);
   check_gradients(ATTENTIVE);
+  check_gradients(WRITING);
 }
 
 static void parameters_start_as_in_keras(void **unused) {
