@@ -120,6 +120,9 @@ int64_t co_bound_rows(const co_model *model, int64_t rows) {
                            output->width > CO_METRIC_CLASSES;
     if (catalogue) classes += output->width;
     if (output->text) classes += co_text_output_classes(output->text); // logits of a step
+    for (int64_t k = 0; output->text && k < output->text->memory_count; k++)
+      classes += model->event_tables[output->text->memory[k].event_table].most_events *
+                 output->text->units;
   }
   if (!classes) return rows;
   const int64_t most = CO_CLASS_BYTES / (int64_t)sizeof(float) / classes;

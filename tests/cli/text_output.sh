@@ -77,7 +77,9 @@ awk 'BEGIN {
 expect 0 import -O several.h5 --samples s.csv --events log.csv --entity customer --time day \
   --as-of at --target reply --type reply=text --seed 3
 expect 0 init-config --dataset several.h5 -O several.yaml
-expect 0 train -c several.yaml --dataset several.h5 --run-dir several --quiet --set trainer.max_epochs=2
+expect 0 train -c several.yaml --dataset several.h5 --run-dir several --quiet --set trainer.max_epochs=2 \
+  --set output_features.reply.decoder.attention=true
+grep -q 'memory_0' several/model.h5 || fail 'no attention to events'
 expect 0 evaluate -m several --dataset several.h5 --json --quiet
 grep -qF '"paired":{"most_frequent":{"reply":' out || fail 'several samples: no baseline is paired'
 
@@ -105,11 +107,18 @@ expect 0 evaluate -m w --dataset w.h5 --json --quiet --require 'reply.token_accu
 grep -qE '"copy note":\{"reply":\{[^}]*"exact_match":0,"token_error_rate":1[},]' out || fail 'words told apart by nothing'
 grep -qE '"copy same":\{"reply":\{[^}]*"exact_match":0\.[3-7]' out || fail 'a word that is copied is no match'
 
-# The other cell.
-expect 0 train -c c.yaml --dataset d.h5 --run-dir lstm --seed 4 --quiet \
-  --set trainer.max_epochs=12 --set output_features.behind.decoder.cell_type=lstm
-expect 0 evaluate -m lstm --dataset d.h5 --quiet --require 'behind.exact_match>=0.5'
-expect 0 verify resume -c c.yaml --dataset d.h5 --set trainer.max_epochs=2 --kills 1 --quiet
+# The other cell, which attends to what is read.
+expect 0 train -c c.yaml --dataset d.h5 --run-dir lstm --seed 4 --quiet --set trainer.max_epochs=12 \
+  --set output_features.behind.decoder.cell_type=lstm --set output_features.behind.decoder.attention=word
+expect 0 evaluate -m lstm --dataset d.h5 --quiet --require 'behind.exact_match>=0.9'
+for rows in 256 7; do
+  expect 0 predict -m lstm --dataset t.csv -O $rows.csv --batch-size $rows --quiet
+done
+cmp -s 256.csv 7.csv || fail 'what is written with attention hangs on the batch'
+expect 0 verify resume -c c.yaml --dataset d.h5 --set trainer.max_epochs=2 --kills 1 --quiet \
+  --set output_features.behind.decoder.attention=true
+refused 3 "'other' is no sequence whose encoder ends in states" -- train -c c.yaml --dataset d.h5 --run-dir none \
+  --set output_features.behind.decoder.attention=other
 
 # The preset, of other sizes; a run that keeps no rows of texts.
 expect 0 train -c "$(dirname "${BASH_SOURCE[0]}")/../../models/presets/text-writer.yaml" --dataset d.h5 --run-dir preset \
