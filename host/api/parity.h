@@ -50,7 +50,8 @@ typedef struct co_parity {
   co_view view;
   bool has_view;
   co_split split;
-  int64_t rows, batches;  // of a batch; batches run so far
+  co_shape_class shape;   // of all batches
+  int64_t batches;        // run so far
   int64_t *layer_outputs; // per layer: position in the graph's outputs
   co_parity_side device, reference, rounded;
   co_parity_difference *outputs[CO_PARITY_STAGES]; // per output of the graph: rounding alone

@@ -71,7 +71,7 @@ void co_parity_report_head(co_parity *p) {
   co_json_key(json, "split");
   co_json_string(json, co_split_name(p->split));
   co_json_key(json, "rows");
-  co_json_int(json, p->rows);
+  co_json_int(json, p->shape.rows);
   co_json_key(json, "device");
   co_json_string(json, device);
   co_json_key(json, "precision");
@@ -82,7 +82,7 @@ void co_parity_report_head(co_parity *p) {
                  "%s: %s in precision %s against the reference in double, %lld %s rows\n"
                  "difference: max |a - b| / max |b| of a tensor, at most %g%s\n\n%-10s %-36s %-26s "
                  "%10s %10s\n",
-                 p->path, device, co_precision_name(p->precision), (long long)p->rows,
+                 p->path, device, co_precision_name(p->precision), (long long)p->shape.rows,
                  co_split_name(p->split), p->tolerance,
                  p->options->tolerance > 0 ? "" : " and what rounding makes of it", "stage",
                  "layer", "tensor", "difference", "allowed");

@@ -3,12 +3,11 @@
 #include "host/exec/memory.h"
 
 co_status co_parity_side_plan(co_parity_side *s, const co_parity *p, int kind) {
-  const co_shape_class all = {.rows = p->rows};
-  CO_RETURN_IF_FAILED(co_store_reserve_rows(s->store, p->model->network, &all, 1));
+  CO_RETURN_IF_FAILED(co_store_reserve_rows(s->store, p->model->network, &p->shape, 1));
   for (int stage = CO_PARITY_STAGES;
        stage-- > 0;) { // as a trainer: training's plan fixes the layouts
     co_plan_options options = {.mode = stage == CO_PARITY_TRAINING ? CO_MODE_TRAIN : CO_MODE_INFER,
-                               .shape = {.rows = p->rows},
+                               .shape = p->shape,
                                .real = s->real,
                                .bf16 = s->bf16};
     CO_RETURN_IF_FAILED(
@@ -71,7 +70,7 @@ static co_status copy_input(co_parity_side *s, co_parity *p, int64_t i, const vo
   co_tensor_desc desc = p->model->network->values[p->model->network->inputs[i]].desc;
   bool widen = desc.dtype == CO_F32 && s->real == CO_F64;
   const void *from = p->view.inputs[i];
-  desc.shape.dim[0] = p->rows;
+  co_shape_bind(&desc.shape, &p->shape);
   *out = from;
   if (!from || (!widen && s->backend->api->host_memory)) return CO_OK;
   int64_t count = co_shape_count(&desc.shape);

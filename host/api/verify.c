@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "host/api/parity.h"
+#include "host/feed/shape_classes.h"
 #include "host/train/settings.h"
 #include "kernels/rounding.h"
 
@@ -38,6 +39,8 @@ static const double default_tolerance_bf16 = 0.25, default_tolerance_bf16_output
 // close decision does not.
 static const double telling = 5e-4;
 static const int64_t most_rows = 16, most_batches = 4;
+// Of models of events rows of one shape are looked for among so many.
+static const int64_t most_searched = 1 << 16;
 
 // ---- opening -----------------------------------------------------------------------------------
 
@@ -85,6 +88,40 @@ static co_status next_batch(co_parity *p, bool *done) {
   return co_parity_side_give(&p->reference, p, &step);
 }
 
+// The longest lengths that a batch of these samples has; where none do, those that most have.
+static int choose_lengths(const co_parity *p, const uint8_t *classes, int64_t count,
+                          int64_t of[CO_MAX_LENGTHS]) {
+  int chosen = 0;
+  memset(of, 0, CO_MAX_LENGTHS * sizeof *of);
+  for (int64_t i = 0; i < count; i++)
+    of[classes[i]]++;
+  for (int i = 1; i < CO_MAX_LENGTHS; i++)
+    if (of[i] >= p->shape.rows || of[i] > of[chosen]) chosen = i;
+  return chosen;
+}
+
+// Plans are of one shape, and so are the rows: *samples and *count become those with its lengths.
+static co_status choose_shape(co_parity *p, const int64_t **samples, int64_t *count) {
+  uint8_t *classes = NULL;
+  int64_t of[CO_MAX_LENGTHS], *chosen, found = 0;
+  if (!p->model->event_table_count) return CO_OK;
+  if (*count > most_searched) *count = most_searched;
+  co_status status = co_sample_classes(&classes, p->model, p->dataset, *samples, *count);
+  if (status != CO_OK) goto cleanup;
+  const int lengths = choose_lengths(p, classes, *count, of);
+  if (p->shape.rows > of[lengths]) p->shape.rows = of[lengths];
+  p->shape = co_shape_class_of(p->model, p->shape.rows, lengths);
+  chosen = co_arena_alloc(p->arena, (size_t)of[lengths] + 1, sizeof *chosen);
+  status = chosen ? CO_OK : CO_ERR_MEMORY;
+  for (int64_t i = 0; chosen && i < *count; i++)
+    if (classes[i] == lengths) chosen[found++] = (*samples)[i];
+  *samples = chosen;
+  *count = found;
+cleanup:
+  co_free(p->ctx, classes);
+  return status;
+}
+
 // Batches of the first rows of the split, in order, not augmented, with targets.
 static co_status open_batches(co_parity *p) {
   const int64_t *samples;
@@ -95,15 +132,16 @@ static co_status open_batches(co_parity *p) {
   if (!count)
     return co_fail_at(CO_ERR_DATA, p->options->dataset, 0, 0, "the %s split has no rows",
                       co_split_name(p->split));
-  CO_RETURN_IF_FAILED(
-      co_choose_batch_size(&p->rows, p->options->batch_size, &p->file, "batch_size", most_rows));
-  if (!p->options->batch_size && p->rows > most_rows) p->rows = most_rows;
-  if (p->rows > count) p->rows = count;
+  CO_RETURN_IF_FAILED(co_choose_batch_size(&p->shape.rows, p->options->batch_size, &p->file,
+                                           "batch_size", most_rows));
+  if (!p->options->batch_size && p->shape.rows > most_rows) p->shape.rows = most_rows;
+  if (p->shape.rows > count) p->shape.rows = count;
+  CO_RETURN_IF_FAILED(choose_shape(p, &samples, &count));
   co_pipeline_options options = {.samples = samples,
-                                 .sample_count = count < most_batches * p->rows
-                                                     ? count / p->rows * p->rows
-                                                     : most_batches * p->rows,
-                                 .batch_rows = p->rows,
+                                 .sample_count = count < most_batches * p->shape.rows
+                                                     ? count / p->shape.rows * p->shape.rows
+                                                     : most_batches * p->shape.rows,
+                                 .batch_rows = p->shape.rows,
                                  .targets = true,
                                  .epochs = 1,
                                  .workers = 1};
@@ -461,9 +499,6 @@ static co_status verify(co_parity *p) {
     return co_fail(CO_ERR_USAGE,
                    "%s: a predictor of type %s is no network: it has no layers to compare", p->path,
                    p->model->predictor);
-  if (p->model->event_table_count)
-    return co_fail(CO_ERR_CONFIG,
-                   "models that read events, or texts as sequences, cannot be verified yet");
   CO_RETURN_IF_FAILED(apply_groups(p));
   CO_RETURN_IF_FAILED(open_batches(p));
   CO_RETURN_IF_FAILED(open_sides(p));

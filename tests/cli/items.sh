@@ -215,6 +215,13 @@ expect 0 explain -m s --source calls=calls.csv --source events=twins.csv --sourc
 expect 0 explain -m s --source calls=calls.csv --source events=log.csv -O known.csv --force
 cmp -s known.csv new.csv || fail 'a new item of samples is not explained as its row says'
 
+# Events, pictures and texts are computed as the reference does, in a batch of one shape.
+expect 0 verify parity -m s --dataset s.h5 --json
+json ok=true out_of_tolerance=0
+expect 0 verify parity -m m --dataset d.h5 --split validation
+grep -q 'photo/.* gradient kernel ' out || fail 'no gradients of models of events are compared'
+expect 10 verify parity -m m --dataset d.h5 --tolerance 1e-12
+
 refused 2 'low.csv is given twice' -- import -O x.h5 "${asked[@]}" --events low.csv --events low.csv
 awk -F, -v OFS=, '{ print $0, (NR > 1 ? "i1" : "what") }' calls.csv >wares.csv
 of_wares=(--samples wares.csv "${asked[@]:2}" --events log.csv --item what)

@@ -37,6 +37,7 @@ output_features:
 trainer: {max_epochs: 40, batch_size: 32, learning_rate: 0.01}
 END
 expect 0 train -c c.yaml --dataset d.h5 --run-dir run --seed 4 --quiet
+expect 0 verify parity -m run --dataset d.h5
 expect 0 evaluate -m run --dataset d.h5 --json --quiet --require 'behind.exact_match>=0.95' \
   --require 'token_error_rate<=0.03' --require 'token_accuracy>=0.95'
 for known in '"most_frequent":{"behind":{"log_loss":null,"token_accuracy":null,"exact_match":0.0' \
