@@ -94,8 +94,11 @@ static void forget(co_column_survey *c, co_context *ctx, const co_recipe_column 
 // A column that turned out to be of texts behind its first cells has lost those: it is read again.
 static bool forget_incomplete(co_survey *s) {
   bool again = false;
-  for (int64_t i = 0; i < s->column_count; i++)
-    again |= s->columns[i].lacks_words;
+  for (int64_t i = 0; i < s->column_count; i++) {
+    co_column_survey *c = &s->columns[i];
+    c->lacks_words |= co_survey_is_code(c) && !c->has_words;
+    again |= c->lacks_words;
+  }
   for (int64_t i = 0; again && i < s->column_count; i++)
     forget(&s->columns[i], s->ctx, &s->columns[i].given);
   return again;
@@ -191,7 +194,7 @@ static co_status look_at_first(co_survey *s, co_scan *scan) {
       CO_RETURN_IF_FAILED(co_survey_add(s, i, &part, &s->parts[i]));
     }
     s->likely[i] = co_survey_is_likely(c);
-    c->wants_words |= c->has_words;
+    c->wants_words |= c->has_words || co_survey_is_code(c);
     forget(c, s->ctx, &c->given);
   }
   return CO_OK;

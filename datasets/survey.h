@@ -43,6 +43,9 @@ typedef struct co_column_survey {
   bool fractions;                      // not all numbers are whole
   bool wide;                           // float32 does not hold all numbers
   bool negative;                       // there is a number below 0
+  int64_t padded;                      // numbers that begin with a zero before another digit
+  co_survey_cell first;                // of those and of phone numbers the first
+  size_t shortest, longest;            // bytes of numbers; 0, 0 = there is none
   co_survey_number few[CO_SURVEY_FEW]; // the different numbers, while there are so few
   int few_count;                       // CO_SURVEY_FEW + 1 = more
   uint8_t few_at[64];                  // where among them a number of a hash was found last
@@ -119,6 +122,9 @@ void co_survey_free(co_survey *survey); // legal on a zeroed struct
 
 // ---- for survey*.c -----------------------------------------------------------------------------
 
+// Whether its numbers are codes, whose zeros and signs in front say something: whole ones, all as long as
+// each other where some begin with a zero, or all with a zero or as phone numbers do with "+".
+bool co_survey_is_code(const co_column_survey *column);
 // Decides types, roles and classes once the cells are counted.
 co_status co_survey_decide(co_survey *survey);
 // Whether it is likely to be used, by what was found in some of its cells.

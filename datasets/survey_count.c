@@ -100,6 +100,23 @@ static void look_at_numbers(co_column_survey *f, const double *values, int64_t c
   f->negative |= negative;
 }
 
+// How numbers are written.
+static inline void add_length(co_column_survey *f, size_t shortest, size_t longest) {
+  if (!f->longest || shortest < f->shortest) f->shortest = shortest;
+  if (longest > f->longest) f->longest = longest;
+}
+
+static inline void look_at_text(const counting *w, int64_t row, const co_cell *cell,
+                                int64_t count) {
+  co_column_survey *f = &w->out->found;
+  const char *text = cell->text;
+  bool padded = *text == '0' && cell->length > 1 && text[1] >= '0' && text[1] <= '9';
+  add_length(f, cell->length, cell->length);
+  if (padded) f->padded += count;
+  if (padded || (*text == '+' && co_personal_kind(cell) == CO_PERSONAL_PHONE))
+    keep_cell(&f->first, w, row, cell);
+}
+
 static bool is_sentence(const co_cell *cell) {
   int blanks = 0;
   for (size_t i = 1; i < cell->length && blanks < 2; i++)
@@ -115,6 +132,7 @@ static void count_value(const counting *w, int64_t row, const co_cell *cell, co_
   case CO_CELL_NUMBER:
     f->numbers += count;
     look_at_numbers(f, &value, 1);
+    look_at_text(w, row, cell, count);
     count_few(f, value, count, cell);
     return;
   case CO_CELL_TOO_LARGE:
@@ -193,6 +211,7 @@ static inline void end_run(const counting *w, plain_run *run) {
     w->out->found.personal[co_personal_kind(cell)] += run->count;
   if (run->kind == CO_CELL_NUMBER) {
     w->out->found.numbers += run->count;
+    look_at_text(w, run->row, cell, run->count);
     count_few(&w->out->found, run->value, run->count, cell);
   } else {
     count_value(w, run->row, cell, run->kind, run->value, run->count);
@@ -356,7 +375,9 @@ static void count_texts(const counting *w) {
 static void clear(co_column_part *p) {
   co_column_survey *f = &p->found;
   f->missing = f->numbers = f->dates = f->others = f->commas = f->sentences = 0;
-  f->comma.row = f->other.row = f->no_date.row = f->large.row = f->lacking.row = 0;
+  f->comma.row = f->other.row = f->no_date.row = f->large.row = f->lacking.row = f->first.row = 0;
+  f->padded = 0;
+  f->shortest = f->longest = 0;
   memset(f->personal, 0, sizeof f->personal);
   f->fractions = f->wide = f->negative = false;
   f->few_count = 0;
@@ -465,11 +486,14 @@ co_status co_survey_add(co_survey *s, int64_t column, const co_scan_part *part, 
   add_cell(&c->no_date, &f->no_date, part);
   add_cell(&c->large, &f->large, part);
   add_cell(&c->lacking, &f->lacking, part);
+  add_cell(&c->first, &f->first, part);
   for (int i = 0; i < CO_PERSONAL_COUNT; i++)
     c->personal[i] += f->personal[i];
   c->fractions |= f->fractions;
   c->wide |= f->wide;
   c->negative |= f->negative;
+  c->padded += f->padded;
+  if (f->longest) add_length(c, f->shortest, f->longest);
   add_few(c, f);
   CO_RETURN_IF_FAILED(add_bad(s, c, f, part));
   if (p->kind == CO_VALUES_WORDS) {

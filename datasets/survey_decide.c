@@ -46,6 +46,19 @@ static bool all_numbers(const co_column_survey *c) {
   return c->numbers == co_survey_values(c);
 }
 
+// Of a target, two numbers are classes, whatever they are.
+static bool are_two_numbers(const co_column_survey *c) {
+  return is_zero_one(c) || (c->recipe.role == CO_RECIPE_TARGET && c->few_count == 2);
+}
+
+bool co_survey_is_code(const co_column_survey *c) {
+  int64_t marked = c->padded + c->personal[CO_PERSONAL_PHONE];
+  if (c->recipe.type || c->recipe.reference || c->recipe.role == CO_RECIPE_WEIGHT ||
+      !all_numbers(c) || are_two_numbers(c) || c->fractions || c->negative || c->large.row)
+    return false;
+  return marked && (marked == c->numbers || (c->padded && c->shortest == c->longest));
+}
+
 // Rows with such cells will be rejected, where that is asked for.
 static bool may_reject(const decision *d) {
   return d->survey->rejects->rule.on_error != CO_ON_ERROR_FAIL;
@@ -90,6 +103,13 @@ static bool is_free_text(const co_column_survey *c) {
 
 static void hint_numbers(const decision *d) {
   const co_column_survey *c = d->column;
+  if (c->first.row) {
+    tell(d, CO_LOG_WARN,
+         "taken as a number: what stands in front of such as '%s' in row %" PRId64
+         " is lost; --type %s=category or %s=text keeps it, and so does --key",
+         c->first.text, c->first.row, c->shown, c->shown);
+    return;
+  }
   if (c->fractions || c->few_count > CO_SURVEY_FEW || c->numbers < 10 * (int64_t)c->few_count)
     return;
   tell(d, CO_LOG_INFO,
@@ -101,12 +121,19 @@ static void hint_numbers(const decision *d) {
 static void hint_words(const decision *d) {
   const co_column_survey *c = d->column;
   if (c->recipe.reference) return;
-  if (c->numbers > 9 * (co_survey_values(c) - c->numbers) && co_survey_values(c) >= 10)
+  if (all_numbers(c)) {
+    tell(d, CO_LOG_INFO,
+         "taken as a category: of numbers, what stands in front of '%s' in row %" PRId64
+         " would be lost; --type %s=number makes them such",
+         c->first.text, c->first.row, c->shown);
+  } else if (c->numbers > 9 * (co_survey_values(c) - c->numbers) && co_survey_values(c) >= 10) {
     tell(d, CO_LOG_WARN,
          "taken as a category, but %" PRId64 " of %" PRId64 " values are numbers; '%s' in row "
          "%" PRId64 " is none",
          c->numbers, co_survey_values(c), c->other.text, c->other.row);
-  else if (2 * c->words.count > co_survey_values(c) && co_survey_values(c) >= 20)
+    return;
+  }
+  if (2 * c->words.count > co_survey_values(c) && co_survey_values(c) >= 20)
     tell(d, CO_LOG_WARN,
          "taken as a category, but it has %" PRId64 " different texts in %" PRId64
          " rows; --ignore %s would leave it out",
@@ -137,14 +164,15 @@ static verdict judge(const co_column_survey *c) {
   int64_t values = co_survey_values(c);
   bool target = c->recipe.role == CO_RECIPE_TARGET;
   if (!values) return EMPTY;
-  // Of a target, two numbers are classes, whatever they are.
-  if (all_numbers(c) && !c->recipe.reference)
-    return is_zero_one(c) || (target && c->few_count == 2) ? BINARY : NUMBERS;
+  if (all_numbers(c) && !c->recipe.reference && are_two_numbers(c)) return BINARY;
+  if (all_numbers(c) && !c->recipe.reference && !(co_survey_is_code(c) && c->has_words))
+    return NUMBERS;
   if (c->commas && c->commas + c->numbers == values) return COMMAS;
   if (c->dates == values && !target) return DATES;
   if (c->words.count == 2) return BINARY;
   if (is_free_text(c)) return TEXTS;
-  if (c->words.count == values && values > 2 && c->recipe.role != CO_RECIPE_INPUT) return IDS;
+  if (c->words.count == values && values > 2 && c->recipe.role != CO_RECIPE_INPUT)
+    return target && all_numbers(c) ? NUMBERS : IDS;
   return CATEGORIES;
 }
 
@@ -184,6 +212,11 @@ static co_status find_type(const decision *d) {
       return status;
     }
     leave_out(d, CO_RECIPE_ID, CO_LOG_INFO, "every row has a text of its own");
+    if (all_numbers(c))
+      tell(d, CO_LOG_INFO,
+           "its texts are numbers, with something in front that would be lost, as of '%s' in row "
+           "%" PRId64 "; --type %s=number takes them as such",
+           c->first.text, c->first.row, c->shown);
     return CO_OK;
   case CATEGORIES:
     recipe->type = CO_RECIPE_CATEGORY;

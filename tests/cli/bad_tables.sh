@@ -67,7 +67,29 @@ table 4 "t.csv:3: row 2, column 'b': 'x' is no number" 'a,b,t\n1,2,0\n2,x,1\n' -
 table 4 "t.csv:3: row 2, column 'a': the key is missing" 'a,b,t\n1,2,0\n,3,1\n' --key a
 table 4 "t.csv:4: row 3, column 'a': the key '1' occurs in line 2 already" 'a,b,t\n1,2,0\n2,3,1\n1,4,0\n' --key a
 
+# ---- what stands in front of numbers, whichever row has it; the first rows tell only how to read
+kept="taken as a category: of numbers, what stands in front of '01067' in row"
+lost='is lost; --type b=category or b=text keeps it, and so does --key'
+table 0 "column 'b': $kept 1 would be lost" 'a,b,t\n1,01067,0\n2,80331,1\n3,80331,0\n4,20095,1\n'
+table 0 "column 'b': $kept 4 would be lost" 'a,b,t\n1,80331,0\n2,80331,1\n3,20095,0\n4,01067,1\n'
+table 0 "taken as a category: of numbers, what stands in front of '+4970819152'" \
+  'a,b,t\n1,+4970819152,0\n2,+498912345678,1\n3,+4970819152,0\n4,0891234567,1\n'
+table 0 "column 'b': its texts are numbers, with something in front that would be lost, as of '+4970819152'" \
+  'a,b,t\n1,+4970819152,0\n2,+498912345678,1\n3,+4970819153,0\n'
+table 0 "column 'b': taken as a number: what stands in front of such as '007' in row 3 $lost" 'a,b,t\n1,7,0\n2,19,1\n3,007,0\n'
+table 0 "column 'b': taken as a number: what stands in front of such as '+4970819152' in row 1 $lost" 'a,b,t\n1,+4970819152,0\n2,12,1\n3,7,0\n'
+table 0 "column 'b': taken as a number: what stands in front of such as '000.5' in row 2 $lost" 'a,b,t\n1,120.5,0\n2,000.5,1\n3,-03.5,0\n'
+for of in 007 0 0.5 +5 -0.5; do # a category by --type; and what nothing is lost of
+  table 0 'inputs   2:' "a,b,t\n1,$of,0\n2,12,1\n3,$of,0\n" "--type" "b=$([ $of = 007 ] && echo category || echo number)"
+  ! grep -q 'stands in front' err || fail "'$of' is told of"
+done
+# Of many rows the zero is in the last one: the column is read again.
+table 0 "column 'b': taken as a category: of numbers, what stands in front of '01067' in row 60002" \
+  "a,b,t\n$(seq -f '%.0f,80331,1' 60000)\n2,20095,0\n1,01067,0\n"
+
 # ---- targets
+table 0 "column 't': taken as a category: of numbers" 'a,b,t\n1,2,01\n2,3,02\n3,4,10\n4,5,10\n'
+table 0 "column 't': taken as a number: what stands in front of such as '01' in row 1" 'a,b,t\n1,2,01\n2,3,02\n3,4,10\n'
 table 4 "column 't': the target has only one value" 'a,b,t\n1,2,0\n2,3,0\n3,4,0\n'
 table 4 "column 't': the target has only one value, 'no'" 'a,b,t\n1,2,no\n2,3,no\n3,4,\n'
 table 4 "column 't': the target has no value" 'a,b,t\n1,2,\n2,3,NA\n'
