@@ -19,7 +19,7 @@ typedef struct co_model_builder {
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[],
     co_bottleneck_fields[], co_copy_fields[], co_tied_fields[], co_event_decoder_fields[],
     co_text_decoder_fields[];
-extern const co_field co_selector_fields[], co_default_fields[];
+extern const co_field co_selector_fields[], co_target_selector_fields[], co_default_fields[];
 extern const co_field co_decision_fields[], co_profit_fields[];
 
 // Makes the model's config one for its dataset: every feature has an item of its own in the lists

@@ -9,7 +9,7 @@
 
 typedef struct selector_options {
   const char *select, *type;
-  const co_node *exclude, *preprocessing, *augmentation, *encoder;
+  const co_node *exclude, *preprocessing, *augmentation, *encoder, *loss, *decoder, *normalization;
   bool optional;
 } selector_options;
 
@@ -31,6 +31,29 @@ const co_field co_selector_fields[] = {
     {"encoder", CO_FIELD_NODE, offsetof(selector_options, encoder), "null", 0, 0, NULL,
      "Layers from the input to features.", NULL},
     {.key = NULL}};
+
+const co_field co_target_selector_fields[] = {
+    {"select", CO_FIELD_STRING, offsetof(selector_options, select), NULL, 0, 0, NULL,
+     "Targets of a type (number, text, …), or whose names match a pattern; those with an item "
+     "of their own are as that says. A dataset without any is refused.",
+     NULL},
+    {"exclude", CO_FIELD_NODE, offsetof(selector_options, exclude), "null", 0, 0, NULL,
+     "A list of columns, or patterns, that are left out.", NULL},
+    {"optional", CO_FIELD_BOOL, offsetof(selector_options, optional), "false", 0, 0, NULL,
+     "Whether it may select nothing.", NULL},
+    {"type", CO_FIELD_STRING, offsetof(selector_options, type), "null", 0, 0, NULL,
+     "How the columns are used; by their types if absent.", NULL},
+    {"loss", CO_FIELD_NODE, offsetof(selector_options, loss), "null", 0, 0, NULL,
+     "Of each of them; likewise the others.", NULL},
+    {"decoder", CO_FIELD_NODE, offsetof(selector_options, decoder), "null", 0, 0, NULL,
+     "Layers in place of one Dense layer.", NULL},
+    {"normalization", CO_FIELD_NODE, offsetof(selector_options, normalization), "null", 0, 0, NULL,
+     "Of numbers: none, zscore or auto.", NULL},
+    {.key = NULL}};
+
+// What a selector, or `defaults`, says of each feature: of inputs, of outputs.
+static const char *const said[2][3] = {{"preprocessing", "augmentation", "encoder"},
+                                       {"loss", "decoder", "normalization"}};
 
 typedef struct default_options {
   const co_node *preprocessing, *augmentation, *encoder, *loss, *decoder, *normalization;
@@ -57,6 +80,7 @@ typedef struct expansion {
   const co_node *from; // the list in the config
   co_node *list;       // what becomes of it
   bool *taken;         // per column: by a selector
+  bool output;         // targets are listed, not inputs
 } expansion;
 
 // ---- nodes -------------------------------------------------------------------------------------
@@ -92,8 +116,13 @@ static co_status make_item(co_node **out, const expansion *e, const co_node *pla
   return co_node_append(*out, e->arena, "name", name);
 }
 
-static co_status add_roles(const expansion *e, const co_node *place, co_role role) {
+static co_role role_of(const expansion *e) {
+  return e->output ? CO_ROLE_TARGET : CO_ROLE_INPUT;
+}
+
+static co_status add_roles(const expansion *e, const co_node *place) {
   const co_schema *schema = e->b->schema;
+  const co_role role = role_of(e);
   for (int64_t i = 0; i < schema->column_count; i++) {
     co_node *item;
     if (schema->columns[i].role != role) continue;
@@ -105,14 +134,16 @@ static co_status add_roles(const expansion *e, const co_node *place, co_role rol
 
 // ---- selectors ---------------------------------------------------------------------------------
 
-static const co_feature_class *class_of(const expansion *e, const co_column *column, bool output) {
-  return co_feature_class_of(column->type, co_model_column_events(e->b, column) != NULL, output);
+static const co_feature_class *class_of(const expansion *e, const co_column *column) {
+  return co_feature_class_of(column->type, co_model_column_events(e->b, column) != NULL, e->output);
 }
 
+// Targets are told apart by the types of their columns, as an import gives them.
 static bool is_selected(const expansion *e, const char *select, const co_column *column) {
-  if (column->role != CO_ROLE_INPUT) return false;
+  if (column->role != role_of(e)) return false;
   if (!co_feature_class_find(select)) return fnmatch(select, column->name, 0) == 0;
-  const co_feature_class *class_ = class_of(e, column, false);
+  if (e->output) return strcmp(co_column_type_name(column->type), select) == 0;
+  const co_feature_class *class_ = class_of(e, column);
   return class_ && strcmp(class_->name, select) == 0;
 }
 
@@ -148,24 +179,45 @@ static bool is_unknown(const co_schema *schema, const char *select) {
   return !known;
 }
 
+// How a dataset comes by a target of that type, where `first` is what it has.
+static void print_way(const expansion *e, co_text *out, const char *first, const char *type) {
+  for (int64_t i = 0; i < e->b->schema->table_count; i++) {
+    if (e->b->schema->tables[i].kind != CO_TABLE_EVENTS) continue;
+    co_text_printf(out, "; of events, `cohort import` makes a category by --next-item, a binary by "
+                        "--label, a number by --label-amount or --label-count");
+    return;
+  }
+  if (first)
+    co_text_printf(out, "; `cohort import --target %s --type %s=%s` makes it one", first, first,
+                   type);
+}
+
 static co_status nothing_selected(const expansion *e, const co_node *item, const char *path,
                                   const char *select) {
   co_text have;
   co_text_init(&have, e->b->model->ctx);
   const co_schema *schema = e->b->schema;
+  const bool of_type = co_feature_class_find(select) != NULL;
+  const char *first = NULL, *what = e->output ? "target" : "column";
   int64_t listed = 0;
-  for (int64_t i = 0; i < schema->column_count && listed < 40; i++)
-    if (schema->columns[i].role == CO_ROLE_INPUT)
-      co_text_printf(&have, "%s%s (%s)", listed++ ? ", " : "the dataset has ",
-                     schema->columns[i].name, co_column_type_name(schema->columns[i].type));
+  for (int64_t i = 0; i < schema->column_count && listed < 40; i++) {
+    const co_column *column = &schema->columns[i];
+    if (column->role != role_of(e)) continue;
+    co_text_printf(&have, "%s%s (%s)", listed++ ? ", " : "the dataset has ", column->name,
+                   co_column_type_name(column->type));
+    if (!first) first = column->name;
+  }
   if (listed == 40) co_text_printf(&have, ", …");
+  if (!listed) co_text_printf(&have, "the dataset has no %s", e->output ? "target" : "input");
+  if (e->output && of_type) print_way(e, &have, first, select);
   co_status status = co_node_problem(
       e->b->problems, item, have.data,
-      is_unknown(schema, select)
-          ? "%s: no column is left for 'select: %s', which is neither a type nor a column; "
+      e->output && of_type ? "%s: no %s is left for 'select: %s': it is for such targets"
+      : is_unknown(schema, select)
+          ? "%s: no %s is left for 'select: %s', which is neither a type nor a column; "
             "'*' selects all"
-          : "%s: no column is left for 'select: %s'; `optional: true` allows that",
-      path, select);
+          : "%s: no %s is left for 'select: %s'; `optional: true` allows that",
+      path, what, select);
   co_text_free(&have);
   return status;
 }
@@ -174,16 +226,20 @@ static co_status add_selected(expansion *e, const co_node *item, const char *pat
   const co_schema *schema = e->b->schema;
   selector_options options;
   int64_t before = e->b->problems->count, added = 0;
-  CO_RETURN_IF_FAILED(
-      co_fields_parse(&options, co_selector_fields, item, path, e->arena, e->b->problems));
+  CO_RETURN_IF_FAILED(co_fields_parse(&options,
+                                      e->output ? co_target_selector_fields : co_selector_fields,
+                                      item, path, e->arena, e->b->problems));
   if (e->b->problems->count > before) return CO_OK;
   CO_RETURN_IF_FAILED(check_exclude(e, path, options.exclude));
   for (int64_t i = 0; e->b->problems->count == before && i < schema->column_count; i++) {
     const char *name = schema->columns[i].name;
     co_node *made;
-    if (!is_selected(e, options.select, &schema->columns[i]) ||
-        is_excluded(options.exclude, name) || co_node_find_named(e->from, name, strlen(name)) >= 0)
+    if (!is_selected(e, options.select, &schema->columns[i]) || is_excluded(options.exclude, name))
       continue;
+    if (co_node_find_named(e->from, name, strlen(name)) >= 0) {
+      added += e->output; // it is predicted
+      continue;
+    }
     if (e->taken[i])
       return co_node_problem(e->b->problems, item, "exclude it in one of them",
                              "%s: column '%s' is selected twice", path, name);
@@ -191,9 +247,9 @@ static co_status add_selected(expansion *e, const co_node *item, const char *pat
     added++;
     CO_RETURN_IF_FAILED(make_item(&made, e, item, name));
     CO_RETURN_IF_FAILED(put(made, e->arena, "type", co_node_get(item, "type")));
-    CO_RETURN_IF_FAILED(put(made, e->arena, "preprocessing", options.preprocessing));
-    CO_RETURN_IF_FAILED(put(made, e->arena, "augmentation", options.augmentation));
-    CO_RETURN_IF_FAILED(put(made, e->arena, "encoder", options.encoder));
+    for (int k = 0; k < 3; k++)
+      CO_RETURN_IF_FAILED(
+          put(made, e->arena, said[e->output][k], co_node_get(item, said[e->output][k])));
     CO_RETURN_IF_FAILED(co_node_append(e->list, e->arena, NULL, made));
   }
   if (added || options.optional || e->b->problems->count > before) return CO_OK;
@@ -224,27 +280,26 @@ static co_status check_defaults(const expansion *e, const co_node *defaults) {
 
 // The type of feature that an item asks for, or that its column has; NULL = found out to be wrong
 // where it is read.
-static const co_feature_class *class_of_item(const expansion *e, const co_node *item, bool output) {
+static const co_feature_class *class_of_item(const expansion *e, const co_node *item) {
   const co_node *type = co_node_get(item, "type"), *column = co_node_get(item, "column");
   if (type && type->kind == CO_NODE_SCALAR) return co_feature_class_find(type->text);
   if (!column) column = co_node_get(item, "name");
   if (!column || column->kind != CO_NODE_SCALAR) return NULL;
   const co_column *found = co_schema_find(e->b->schema, column->text);
-  return found ? class_of(e, found, output) : NULL;
+  return found ? class_of(e, found) : NULL;
 }
 
-static co_status add_defaults(const expansion *e, co_node **item, bool output) {
-  static const char *const keys[2][3] = {{"preprocessing", "augmentation", "encoder"},
-                                         {"loss", "decoder", "normalization"}};
+static co_status add_defaults(const expansion *e, co_node **item) {
   const co_node *defaults = co_node_get(e->b->model->config, "defaults");
-  const co_feature_class *class_ = class_of_item(e, *item, output);
+  const co_feature_class *class_ = class_of_item(e, *item);
   const co_node *own = class_ ? co_node_get(defaults, class_->name) : NULL;
   if (!own || (*item)->kind != CO_NODE_MAP) return CO_OK;
   co_node *merged = make(e->arena, CO_NODE_MAP, *item);
   if (!merged) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(put(merged, e->arena, "name", co_node_get(*item, "name")));
-  for (int k = 0; k < 3 && keys[output][k]; k++)
-    CO_RETURN_IF_FAILED(put(merged, e->arena, keys[output][k], co_node_get(own, keys[output][k])));
+  for (int k = 0; k < 3; k++)
+    CO_RETURN_IF_FAILED(
+        put(merged, e->arena, said[e->output][k], co_node_get(own, said[e->output][k])));
   CO_RETURN_IF_FAILED(co_node_merge(&merged, e->arena, *item));
   *item = merged;
   return CO_OK;
@@ -252,13 +307,13 @@ static co_status add_defaults(const expansion *e, co_node **item, bool output) {
 
 // ---- the config --------------------------------------------------------------------------------
 
-static co_status add_items(expansion *e, const char *key, bool output) {
+static co_status add_items(expansion *e, const char *key) {
   for (int64_t i = 0; i < e->from->count; i++) {
     const co_node *item = e->from->items[i];
     char *path = co_arena_format(e->arena, "%s[%lld]", key, (long long)i);
     co_node *made;
     if (!path) return CO_ERR_MEMORY;
-    if (!output && co_node_get(item, "select")) {
+    if (co_node_get(item, "select")) {
       CO_RETURN_IF_FAILED(add_selected(e, item, path));
       continue;
     }
@@ -268,19 +323,18 @@ static co_status add_items(expansion *e, const char *key, bool output) {
   return CO_OK;
 }
 
-static co_status expand_list(expansion *e, co_node *root, const char *key, const char *word,
-                             bool output) {
+static co_status expand_list(expansion *e, co_node *root, const char *key, const char *word) {
   const co_node *node = co_node_get(e->b->model->config, key);
   e->from = node;
   if (!(e->list = make(e->arena, CO_NODE_LIST, node))) return CO_ERR_MEMORY;
   if (node && node->kind == CO_NODE_LIST)
-    CO_RETURN_IF_FAILED(add_items(e, key, output));
+    CO_RETURN_IF_FAILED(add_items(e, key));
   else if (!node || (node->kind == CO_NODE_SCALAR && strcmp(node->text, word) == 0))
-    CO_RETURN_IF_FAILED(add_roles(e, node, output ? CO_ROLE_TARGET : CO_ROLE_INPUT));
+    CO_RETURN_IF_FAILED(add_roles(e, node));
   else
     return co_node_problem(e->b->problems, node, NULL, "%s: must be a list, or `%s`", key, word);
   for (int64_t i = 0; i < e->list->count; i++)
-    CO_RETURN_IF_FAILED(add_defaults(e, &e->list->items[i], output));
+    CO_RETURN_IF_FAILED(add_defaults(e, &e->list->items[i]));
   int64_t at = co_node_find(root, key, strlen(key));
   if (at < 0) return co_node_append(root, e->arena, key, e->list);
   root->items[at] = e->list;
@@ -297,8 +351,9 @@ co_status co_model_expand_config(co_model_builder *b) {
     if (strcmp(config->keys[i], "defaults") != 0)
       CO_RETURN_IF_FAILED(co_node_append(root, e.arena, config->keys[i], config->items[i]));
   CO_RETURN_IF_FAILED(check_defaults(&e, co_node_get(config, "defaults")));
-  CO_RETURN_IF_FAILED(expand_list(&e, root, "input_features", "all", false));
-  CO_RETURN_IF_FAILED(expand_list(&e, root, "output_features", "targets", true));
+  CO_RETURN_IF_FAILED(expand_list(&e, root, "input_features", "all"));
+  e.output = true;
+  CO_RETURN_IF_FAILED(expand_list(&e, root, "output_features", "targets"));
   b->model->config = root;
   return CO_OK;
 }

@@ -265,6 +265,8 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
       {"combiner", "What joins the encoded inputs.", co_combiner_fields},
       {"bottleneck", "A small layer behind the combiner.", co_bottleneck_fields},
       {"output_features", "Columns that are predicted.", co_output_fields},
+      {"output_features.select", "An item in place of `name`: many targets.",
+       co_target_selector_fields},
       {"output_features.loss", "`cohort help losses` lists them.", co_loss_fields},
       {"output_features.decoder", "Of next items: what they bought may come again.",
        co_copy_fields},

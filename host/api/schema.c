@@ -427,7 +427,7 @@ static const co_field *table_of(const char *wanted) {
 
 static void define_all(co_json *json) {
   static const char *const in[] = {"input_features", "input_features.select", NULL};
-  static const char *const out[] = {"output_features", NULL};
+  static const char *const out[] = {"output_features", "output_features.select", NULL};
   static const char *const phases[] = {"trainer.phases", NULL};
   static const char *const groups[] = {"trainer.param_groups", NULL};
   define_tables(json);

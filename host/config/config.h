@@ -37,8 +37,9 @@ co_status co_yaml_parse(co_node **out, co_arena *arena, const char *name, const 
 co_status co_yaml_read_file(co_node **out, co_arena *arena, const char *path,
                             co_diagnostics *problems);
 const char *co_yaml_version(void); // of libyaml
-// Maps merge deeply, `input_features` and `output_features` by "name", other lists are replaced,
-// an explicit null removes a key. *base may be NULL. `over` is copied and may come from elsewhere.
+// Maps merge deeply, `input_features` and `output_features` by "name" (selectors of targets go), other
+// lists are replaced, an explicit null removes a key. *base may be NULL. `over` is copied and may come
+// from elsewhere.
 co_status co_node_merge(co_node **base, co_arena *arena, const co_node *over);
 // A map without some keys (NULL-terminated); its items are those of `map`. NULL for what is no map.
 co_status co_node_without(const co_node **out, co_arena *arena, const co_node *map,

@@ -124,6 +124,12 @@ static co_status merge_features(co_node *base, co_arena *arena, const co_node *o
   return CO_OK;
 }
 
+// Targets by selectors are what is predicted unless a later config says what, as `targets` is.
+static void drop_selectors(co_node *list) {
+  for (int64_t i = list->count; i-- > 0;)
+    if (co_node_get(list->items[i], "select")) co_node_remove(list, i);
+}
+
 static bool is_feature_list(const char *key) {
   return strcmp(key, "input_features") == 0 || strcmp(key, "output_features") == 0;
 }
@@ -139,6 +145,7 @@ static co_status merge_maps(co_node *base, co_arena *arena, const co_node *over,
       CO_RETURN_IF_FAILED(co_node_append(base, arena, key, made));
     } else if (root && is_feature_list(key) && item->kind == CO_NODE_LIST &&
                base->items[at]->kind == CO_NODE_LIST) {
+      if (strcmp(key, "output_features") == 0) drop_selectors(base->items[at]);
       CO_RETURN_IF_FAILED(merge_features(base->items[at], arena, item));
     } else {
       CO_RETURN_IF_FAILED(co_node_merge_item(base, arena, at, item));

@@ -122,7 +122,8 @@ refused 3 "'other' is no sequence whose encoder ends in states" -- train -c c.ya
   --set output_features.behind.decoder.attention=other
 
 # The preset, of other sizes; a run that keeps no rows of texts.
-expect 0 train -c "$(dirname "${BASH_SOURCE[0]}")/../../models/presets/text-writer.yaml" --dataset d.h5 --run-dir preset \
+presets=$(dirname "${BASH_SOURCE[0]}")/../../models/presets
+expect 0 train -c "$presets/text-writer.yaml" --dataset d.h5 --run-dir preset \
   --seed 4 --quiet --set trainer.max_epochs=8 --set trainer.golden_rows=0 --set trainer.learning_rate=0.01 \
   --set defaults.text_sequence.encoder.units=32 --set defaults.text_sequence.decoder.units=32 \
   --set defaults.text_sequence.decoder.max_length=5
@@ -131,6 +132,12 @@ expect 0 inspect preset
 ! grep -q '^golden' out || fail 'rows are kept'
 expect 0 inspect run
 grep -qF 'golden   16 training rows as they are, with what was written: word' out || fail 'inspect tells of no texts that are kept'
+
+# Of another target it trains nothing that nobody asked for.
+expect 0 synthesize -O customers.csv --rows 60 --seed 9
+expect 0 import -O number.h5 customers.csv --target age --type plan=text
+refused 3 "no target is left for 'select: text'" -- train -c "$presets/text-writer.yaml" --dataset number.h5 --run-dir x
+grep -qF '`cohort import --target age --type age=text` makes it one' err || fail "no way out: $(cat err)"
 
 # A model to begin with, of the same letters and of one more.
 expect 0 train -c c.yaml --dataset d.h5 --run-dir again --init-from run --set trainer.max_epochs=1

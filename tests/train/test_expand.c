@@ -17,9 +17,11 @@ static const co_column columns[] = {
      .category_count = 2,
      .categories = (const char *const[]){"Bonn", "Ulm"}},
     {.name = "spend", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_TARGET, .dtype = CO_F32},
+    {.name = "visits", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_TARGET, .dtype = CO_F32},
+    {.name = "comes", .type = CO_COLUMN_BINARY, .role = CO_ROLE_TARGET, .dtype = CO_F32},
     {.name = "id", .type = CO_COLUMN_NUMBER, .role = CO_ROLE_IGNORE, .dtype = CO_F32}};
 
-static const co_schema schema = {.column_count = 7, .columns = columns};
+static const co_schema schema = {.column_count = 9, .columns = columns};
 
 static void create(rig *r, const char *text, co_status wanted) {
   co_node *config;
@@ -29,16 +31,20 @@ static void create(rig *r, const char *text, co_status wanted) {
   if (status != wanted) fail_msg("%s\n%s", text, co_error_last()->message);
 }
 
-static void expect(const char *text, const char *expanded) {
+static void expect_list(const char *list, const char *text, const char *expanded) {
   rig r;
   co_json json;
   create(&r, text, CO_OK);
   co_json_init(&json, r.ctx, 0);
-  co_node_render(&json, co_node_get(r.model->config, "input_features"));
+  co_node_render(&json, co_node_get(r.model->config, list));
   assert_string_equal(json.text.data, expanded);
   assert_null(co_node_get(r.model->config, "defaults"));
   co_json_free(&json);
   rig_free(&r);
+}
+
+static void expect(const char *text, const char *expanded) {
+  expect_list("input_features", text, expanded);
 }
 
 static void refuse(const char *text, const char *message) {
@@ -66,6 +72,32 @@ static void types_and_patterns_select(void **unused) {
          "{\"name\":\"age\",\"preprocessing\":{\"missing\":\"mean\"}}]");
   expect("input_features: [{select: category}, {select: image, optional: true}]",
          "[{\"name\":\"city\"}]");
+}
+
+// A config says what its targets must be; one that has an item of its own is such a target, too.
+static void types_select_targets(void **unused) {
+  (void)unused;
+  const char *list = "output_features";
+  expect_list(list, "output_features: targets",
+              "[{\"name\":\"spend\"},{\"name\":\"visits\"},{\"name\":\"comes\"}]");
+  expect_list(list, "output_features: [{select: binary}, {select: number, exclude: [visits]}]",
+              "[{\"name\":\"comes\"},{\"name\":\"spend\"}]");
+  expect_list(list,
+              "output_features: [{select: number}, {select: text, optional: true}]\n"
+              "defaults: {number: {normalization: zscore}}",
+              "[{\"name\":\"spend\",\"normalization\":\"zscore\"},"
+              "{\"name\":\"visits\",\"normalization\":\"zscore\"}]");
+  expect_list(list, "output_features: [{select: 's*', loss: {type: huber}}]",
+              "[{\"name\":\"spend\",\"loss\":{\"type\":\"huber\"}}]");
+  expect_list(list, "output_features: [{select: binary}, {name: comes, weight: 2}]",
+              "[{\"name\":\"comes\",\"weight\":2}]");
+  refuse("output_features: [{select: text}]",
+         "output_features[0]: no target is left for 'select: text': it is for such targets");
+  assert_non_null(strstr(co_error_last()->hint, "the dataset has spend (number), visits (number), "
+                                                "comes (binary); `cohort import --target spend "
+                                                "--type spend=text` makes it one"));
+  refuse("output_features: [{select: age}]", "no target is left for 'select: age'");
+  refuse("output_features: [{select: number, encoder: {type: mlp}}]", "encoder: unknown key");
 }
 
 static void defaults_go_into_items(void **unused) {
@@ -104,8 +136,8 @@ static void mistakes_are_named(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(types_and_patterns_select),
-                                     cmocka_unit_test(defaults_go_into_items),
-                                     cmocka_unit_test(mistakes_are_named)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(types_and_patterns_select), cmocka_unit_test(types_select_targets),
+      cmocka_unit_test(defaults_go_into_items), cmocka_unit_test(mistakes_are_named)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,13 @@ static void features_merge_by_name(void **state) {
               "\"name\":\"z\"}]}}");
   assert_int_equal(co_node_merge(&base, f->arena, parse(f, "input_features: all")), CO_OK);
   assert_string_equal(co_node_get(base, "input_features")->text, "all");
+  // Which targets there are, a later list says anew.
+  base = parse(f, "output_features: [{name: a, weight: 2}, {select: text}]");
+  over = parse(f, "output_features: [{name: b}, {name: a, loss: x}]");
+  assert_int_equal(co_node_merge(&base, f->arena, over), CO_OK);
+  expect_tree(f, base,
+              "{\"output_features\":[{\"name\":\"a\",\"weight\":2,\"loss\":\"x\"},{"
+              "\"name\":\"b\"}]}");
 }
 
 // ---- overrides ---------------------------------------------------------------------------------
