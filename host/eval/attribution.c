@@ -48,6 +48,22 @@ bool co_attribution_takes(const co_output_feature *output) {
          (output->column->type == CO_COLUMN_NUMBER && output->width == 1);
 }
 
+co_status co_attribution_refuse(const co_model *model, const co_output_feature *output,
+                                const char *what) {
+  const co_output_feature *other = NULL;
+  for (int64_t i = model->output_count; i-- > 0;)
+    if (co_attribution_takes(&model->outputs[i])) other = &model->outputs[i];
+  co_status status =
+      co_fail(CO_ERR_USAGE, "'%.200s' has no single value that %s", output->name, what);
+  if (other)
+    co_hint("--target %.200s has one", other->name);
+  else if (output->text)
+    co_hint("of texts, `cohort evaluate --by COLUMN` tells in which rows they are written well");
+  else if (output->parts)
+    co_hint("`cohort predict` writes how far off each input of a row is, beside the score");
+  return status;
+}
+
 // ---- rows --------------------------------------------------------------------------------------
 
 typedef co_status take_view(void *user, const co_view *view);
@@ -285,8 +301,7 @@ static co_status check_output(const co_attribution *a) {
   const co_model *model = a->network.model;
   const co_output_feature *output = &model->outputs[a->options.output];
   if (!co_attribution_takes(output))
-    return co_fail(CO_ERR_USAGE, "'%s' has no single value that inputs could have a share in",
-                   output->name);
+    return co_attribution_refuse(model, output, "inputs could have a share in");
   if (a->options.class_ < output->width) return CO_OK;
   return co_fail(CO_ERR_USAGE, "'%s' has no class %lld", output->name,
                  (long long)a->options.class_);

@@ -68,6 +68,9 @@ co_status co_attribution_rows(co_attribution *attribution, co_dataset *dataset,
                               const co_attribution_run *run);
 // Whether an output has a value that can be attributed.
 bool co_attribution_takes(const co_output_feature *output);
+// CO_ERR_USAGE of one that has none, with what can be done in its place; "inputs could have a share in".
+co_status co_attribution_refuse(const co_model *model, const co_output_feature *output,
+                                const char *what);
 
 // The reference, as model files keep it: the mean over at most 4096 of the samples, evenly chosen. `out`
 // is zeroed before; its arrays are the arena's, its list to be freed. Nothing is kept where it would

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "datasets/date.h"
+#include "host/eval/attribution.h"
 #include "models/feature.h"
 
 static const double least = 0x1p-24; // probability that is told from 0, and from 1
@@ -112,8 +113,7 @@ static co_status open_all(co_timeline *t, int64_t **numbers) {
   const size_t count = (size_t)r->count;
   t->output = &r->predictor->model->outputs[r->output];
   if (!has_value(t))
-    return co_fail(CO_ERR_USAGE, "'%.200s' has no single value that events could change",
-                   t->output->name);
+    return co_attribution_refuse(r->predictor->model, t->output, "events could change");
   CO_RETURN_IF_FAILED(find_table(t));
   CO_RETURN_IF_FAILED(co_dataset_ranges(r->dataset, t->table, &t->begin, &t->end));
   for (int64_t i = 0; i < r->count; i++)

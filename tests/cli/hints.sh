@@ -551,6 +551,9 @@ hint 2 '`cohort help layers` lists them' help layer Densee
 follow help layers
 
 cat >>followed <<'END'
+--target g has one
+`cohort evaluate --by COLUMN` tells in which rows they are written well
+`cohort predict` writes how far off each input of a row is
 show fewer: --rows N
 --query 'SELECT * FROM customers'
 --resume goes on behind row

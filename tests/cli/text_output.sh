@@ -137,7 +137,7 @@ grep -qF 'golden   16 training rows as they are, with what was written: word' ou
 expect 0 synthesize -O customers.csv --rows 60 --seed 9
 expect 0 import -O number.h5 customers.csv --target age --type plan=text
 refused 3 "no target is left for 'select: text'" -- train -c "$presets/text-writer.yaml" --dataset number.h5 --run-dir x
-grep -qF '`cohort import --target age --type age=text` makes it one' err || fail "no way out: $(cat err)"
+grep -qF 'cohort import --target age --type age=text' err || fail "no way out: $(cat err)"
 
 # A model to begin with, of the same letters and of one more.
 expect 0 train -c c.yaml --dataset d.h5 --run-dir again --init-from run --set trainer.max_epochs=1
@@ -155,6 +155,7 @@ expect 0 train -c g.yaml --dataset g.h5 --run-dir two --set trainer.max_epochs=1
 grep -qF "none of output 'g', since 'behind' beside it is a text" err || fail 'nothing says why there are no baselines'
 expect 0 explain -m two --dataset g.h5 --quiet
 refused 2 "'behind' has no single value" -- explain -m two --dataset g.h5 --target behind
+grep -qF 'hint: --target g has one' err || fail "no way out: $(cat err)"
 expect 0 predict -m two --dataset g.h5 -O two.csv --calibrated --quiet
 
 # Ways that a text does not go.
@@ -164,6 +165,8 @@ refused 5 'cannot be exported to ONNX' -- export onnx -m run -O x.onnx
 refused 5 'write no text together' -- predict -m run -m lstm --ensemble mean --dataset t.csv -O e.csv
 refused 2 'has no single score; prediction has its text' -- predict -m run --dataset t.csv -O e.csv --columns key,score
 refused 2 'no single value' -- explain -m run --dataset d.h5
+grep -qF 'cohort evaluate --by COLUMN' err || fail "no way out: $(cat err)"
+expect 0 evaluate -m two --dataset g.h5 --by g --quiet
 refused 3 'none writes texts' -- train -c c.yaml --dataset d.h5 --run-dir bad --set blend=prior
 refused 3 'hinge does not fit the text_sequence target' -- train -c c.yaml --dataset d.h5 --run-dir bad --set output_features.behind.loss.type=hinge
 refused 3 'members write no text together' -- train -c c.yaml --dataset d.h5 --run-dir bad --set combiner.members=2
