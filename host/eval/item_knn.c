@@ -11,8 +11,6 @@
 // Of an entity the last ones: the work grows with their square.
 enum { MOST_ITEMS = 1000, MOST_VALIDATION = 2000 };
 
-static const co_field fields[] = {{.key = NULL}};
-
 static double cosine(double together, double of, double with) {
   return together / sqrt(of * with);
 }
@@ -145,14 +143,4 @@ static co_status fit(co_estimator *e, int64_t output, const co_fit_data *data) {
   return status == CO_OK ? choose_self(e, output, data) : status;
 }
 
-extern const co_estimator_class co_estimator_item_knn;
-const co_estimator_class co_estimator_item_knn = {
-    .name = "item_knn",
-    .doc = "Of next items: those that customers with the same items had.",
-    .baseline = true,
-    .fields = fields,
-    .options_size = 1,
-    .refuses = co_next_items_refuses,
-    .row_bytes = co_next_items_row_bytes,
-    .fit = fit,
-    .score_history = score_history};
+CO_NEXT_ITEMS_CLASS(item_knn, "Of next items: those that customers with the same items had.", fit);

@@ -6,8 +6,6 @@
 
 #include "host/eval/next_items.h"
 
-static const co_field fields[] = {{.key = NULL}};
-
 static double follows(double together, double of, double with) {
   (void)with;
   return together / of;
@@ -62,14 +60,5 @@ static co_status score_history(const co_estimator *e, int64_t output, const co_h
   return co_next_items_score(e, output, history, samples, rows, add, &followers, heads);
 }
 
-extern const co_estimator_class co_estimator_markov;
-const co_estimator_class co_estimator_markov = {
-    .name = "markov",
-    .doc = "Of next items: what followed the items of the last step in training.",
-    .baseline = true,
-    .fields = fields,
-    .options_size = 1,
-    .refuses = co_next_items_refuses,
-    .row_bytes = co_next_items_row_bytes,
-    .fit = fit,
-    .score_history = score_history};
+CO_NEXT_ITEMS_CLASS(markov, "Of next items: what followed the items of the last step in training.",
+                    fit);

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+const co_field co_next_items_options[] = {{.key = NULL}};
+
 const char *co_next_items_refuses(const co_output_feature *output) {
   bool category = output->column && output->column->type == CO_COLUMN_CATEGORY;
   return category ? NULL : "it predicts which item is next";

@@ -37,6 +37,20 @@ void co_next_items_add_frequency(const co_history *history, int64_t sample, int6
                                  double *score);
 co_status co_next_items_counted(int64_t **out, co_context *ctx, const co_history *history);
 
+extern const co_field co_next_items_options[]; // there are none
+// The class co_estimator_NAME, which stands beside networks: `fit` and the file's score_history.
+#define CO_NEXT_ITEMS_CLASS(name_, doc_, fit_)                                                     \
+  extern const co_estimator_class co_estimator_##name_;                                            \
+  const co_estimator_class co_estimator_##name_ = {.name = #name_,                                 \
+                                                   .doc = doc_,                                    \
+                                                   .baseline = true,                               \
+                                                   .fields = co_next_items_options,                \
+                                                   .options_size = 1,                              \
+                                                   .refuses = co_next_items_refuses,               \
+                                                   .row_bytes = co_next_items_row_bytes,           \
+                                                   .fit = fit_,                                    \
+                                                   .score_history = score_history}
+
 // What a class says of a sample: adds to `score` (classes), which has zeros.
 typedef co_status co_next_items_add(const co_estimator *estimator, const co_history *history,
                                     int64_t sample, void *user, double *score);

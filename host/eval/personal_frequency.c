@@ -3,8 +3,6 @@
 // then how popular it is of late. Of an output is stored "share" (next_items.h).
 #include "host/eval/next_items.h"
 
-static const co_field fields[] = {{.key = NULL}};
-
 static co_status fit(co_estimator *e, int64_t output, const co_fit_data *data) {
   return co_next_items_fit_recent_shares(e, output, data);
 }
@@ -25,14 +23,5 @@ static co_status score_history(const co_estimator *e, int64_t output, const co_h
   return status;
 }
 
-extern const co_estimator_class co_estimator_personal_frequency;
-const co_estimator_class co_estimator_personal_frequency = {
-    .name = "personal_frequency",
-    .doc = "Of next items: how often each occurs in the sample's own history.",
-    .baseline = true,
-    .fields = fields,
-    .options_size = 1,
-    .refuses = co_next_items_refuses,
-    .row_bytes = co_next_items_row_bytes,
-    .fit = fit,
-    .score_history = score_history};
+CO_NEXT_ITEMS_CLASS(personal_frequency,
+                    "Of next items: how often each occurs in the sample's own history.", fit);

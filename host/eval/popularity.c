@@ -3,21 +3,11 @@
 // (next_items.h).
 #include "host/eval/next_items.h"
 
-static const co_field fields[] = {{.key = NULL}};
-
 static co_status score_history(const co_estimator *e, int64_t output, const co_history *history,
                                const int64_t *samples, int64_t rows, float *heads) {
   return co_next_items_score(e, output, history, samples, rows, NULL, NULL, heads);
 }
 
-extern const co_estimator_class co_estimator_popularity;
-const co_estimator_class co_estimator_popularity = {
-    .name = "popularity",
-    .doc = "Of next items: the most frequent ones of the last days, the same for every row.",
-    .baseline = true,
-    .fields = fields,
-    .options_size = 1,
-    .refuses = co_next_items_refuses,
-    .row_bytes = co_next_items_row_bytes,
-    .fit = co_next_items_fit_recent_shares,
-    .score_history = score_history};
+CO_NEXT_ITEMS_CLASS(
+    popularity, "Of next items: the most frequent ones of the last days, the same for every row.",
+    co_next_items_fit_recent_shares);

@@ -16,8 +16,6 @@ enum { CUTS = 2, MOST_ROWS = 1000000, PRIOR = 5 };
 static const double least_novelty = .01;
 static const double windows[WINDOWS] = {.1, 1. / 3, INFINITY}, cuts[CUTS] = {.1, .2};
 
-static const co_field fields[] = {{.key = NULL}};
-
 // ---- what a history says -----------------------------------------------------------------------
 
 // One event after the other; begins with k and step at -1.
@@ -436,14 +434,5 @@ static co_status score_history(const co_estimator *e, int64_t output, const co_h
   return status;
 }
 
-extern const co_estimator_class co_estimator_repeat_logistic;
-const co_estimator_class co_estimator_repeat_logistic = {
-    .name = "repeat_logistic",
-    .doc = "Of next items: a logistic regression on what of a history is had again.",
-    .baseline = true,
-    .fields = fields,
-    .options_size = 1,
-    .refuses = co_next_items_refuses,
-    .row_bytes = co_next_items_row_bytes,
-    .fit = fit,
-    .score_history = score_history};
+CO_NEXT_ITEMS_CLASS(repeat_logistic,
+                    "Of next items: a logistic regression on what of a history is had again.", fit);

@@ -13,8 +13,6 @@ enum { DAYS = 4, EXPONENTS = 3, TRIED = 28 };
 static const double days[DAYS] = {7, 14, 28, 91}, exponents[EXPONENTS] = {0, .25, .5};
 static const double most_work = 5e8; // samples x choices x classes
 
-static const co_field fields[] = {{.key = NULL}};
-
 // Of shares, those of an average item are 1.
 static void make_factors(const double *share, int64_t classes, double exponent, double *factor) {
   for (int64_t k = 0; k < classes; k++)
@@ -159,14 +157,6 @@ static co_status score_history(const co_estimator *e, int64_t output, const co_h
   return status;
 }
 
-extern const co_estimator_class co_estimator_weighted_frequency;
-const co_estimator_class co_estimator_weighted_frequency = {
-    .name = "weighted_frequency",
-    .doc = "Of next items: personal frequency, times a power of how popular each is of late.",
-    .baseline = true,
-    .fields = fields,
-    .options_size = 1,
-    .refuses = co_next_items_refuses,
-    .row_bytes = co_next_items_row_bytes,
-    .fit = fit,
-    .score_history = score_history};
+CO_NEXT_ITEMS_CLASS(
+    weighted_frequency,
+    "Of next items: personal frequency, times a power of how popular each is of late.", fit);
