@@ -14,7 +14,7 @@ typedef struct sequence_options {
 typedef struct transformer_options {
   const char *type;
   int64_t units, layers, num_heads, feed_forward, relative_positions;
-  int norm;
+  int norm, pooling;
   double dropout;
   sequence_options of;
 } transformer_options;
@@ -24,6 +24,7 @@ typedef struct rnn_options {
   int cell_type;
   int64_t units, layers;
   bool bidirectional;
+  int pooling;
   double dropout;
   sequence_options of;
 } rnn_options;
@@ -32,6 +33,7 @@ typedef struct parallel_options {
   const char *type;
   const co_node *kernel_sizes;
   int64_t filters;
+  int pooling;
   double dropout;
   sequence_options of;
 } parallel_options;
@@ -66,6 +68,14 @@ typedef struct bag_options {
         co_embedding_update_words, "Of words: " CO_EMBEDDING_UPDATE_DOC, NULL                      \
   }
 
+// What is made of a sequence; the first is what an encoder has without the option.
+static const char *const last_poolings[] = {"last", "mean", "sum", "max", "attention", NULL};
+static const char *const max_poolings[] = {"max", "mean", "sum", "last", "attention", NULL};
+static const char *const bag_poolings[] = {"mean", "sum", "max", "attention", NULL};
+
+#define POOLING_FIELD(options, first, words, doc)                                                  \
+  { "pooling", CO_FIELD_ENUM, offsetof(options, pooling), first, 0, 0, words, doc, NULL }
+
 static const char *const cell_types[] = {"lstm", "gru", "rnn", NULL};
 
 static const co_field rnn_fields[] = {
@@ -80,6 +90,10 @@ static const co_field rnn_fields[] = {
      "Recurrent layers, each over the states of the one below.", NULL},
     {"bidirectional", CO_FIELD_BOOL, offsetof(rnn_options, bidirectional), "false", 0, 0, NULL,
      "Through the events forwards and backwards.", NULL},
+    POOLING_FIELD(
+        rnn_options, "last", last_poolings,
+        "What comes out: the state after the last event, or of the states after each their "
+        "mean, sum, maximum, or mean by trained weights (attention)."),
     {"dropout", CO_FIELD_DOUBLE, offsetof(rnn_options, dropout), "0.0", 0, 0.999, NULL,
      "Rate between layers, and after the last state.", NULL},
     {.key = NULL}};
@@ -101,6 +115,10 @@ static const co_field transformer_fields[] = {
      1 << 20, NULL, "Distances between events that have a bias of their own.", NULL},
     {"norm", CO_FIELD_ENUM, offsetof(transformer_options, norm), "layer", 0, 0, norms,
      "What goes before attention and dense layers: LayerNormalization or RMSNormalization.", NULL},
+    POOLING_FIELD(
+        transformer_options, "last", last_poolings,
+        "What comes out: features of the last event, or of all their mean, sum, maximum, or "
+        "mean by trained weights (attention)."),
     {"dropout", CO_FIELD_DOUBLE, offsetof(transformer_options, dropout), "0.0", 0, 0.999, NULL,
      "Rate after attention, and after the dense layers.", NULL},
     {.key = NULL}};
@@ -111,19 +129,23 @@ static const co_field parallel_fields[] = {
     {"kernel_sizes", CO_FIELD_NODE, offsetof(parallel_options, kernel_sizes), "null", 0, 0, NULL,
      "List: events that the convolutions side by side see at once. Default [2, 3, 4, 5].", NULL},
     {"filters", CO_FIELD_INT, offsetof(parallel_options, filters), "32", 1, 1 << 20, NULL,
-     "Features of each, of which the largest over all events come out.", NULL},
+     "Features of each.", NULL},
+    POOLING_FIELD(
+        parallel_options, "max", max_poolings,
+        "What comes out of each feature: the largest over all events, mean, sum, last, or mean "
+        "by trained weights (attention)."),
     {"dropout", CO_FIELD_DOUBLE, offsetof(parallel_options, dropout), "0.0", 0, 0.999, NULL,
      "Rate after them.", NULL},
     {.key = NULL}};
 
-static const char *const bag_poolings[] = {"mean", "sum", "max", NULL};
-
-static const co_field bag_fields[] = {TYPE_FIELD(bag_options),
-                                      SEQUENCE_FIELDS(bag_options),
-                                      {"pooling", CO_FIELD_ENUM, offsetof(bag_options, pooling),
-                                       "mean", 0, 0, bag_poolings,
-                                       "What comes out of the events, whatever their order.", NULL},
-                                      {.key = NULL}};
+static const co_field bag_fields[] = {
+    TYPE_FIELD(bag_options),
+    SEQUENCE_FIELDS(bag_options),
+    POOLING_FIELD(
+        bag_options, "mean", bag_poolings,
+        "What comes out of the events, whatever their order; attention: their mean by trained "
+        "weights."),
+    {.key = NULL}};
 
 // Begins the list of layers; returns the name of what they go through.
 static const char *begin_sequence(co_text *text, const sequence_options *options,
@@ -150,19 +172,22 @@ static void expand_rnn(co_text *text, const void *options, const co_encoder_inpu
   (void)path;
   (void)problems;
   for (long long i = 0; i < rnn->layers; i++) {
-    const bool last = i + 1 == rnn->layers;
+    const bool last = i + 1 == rnn->layers, pooled = last && rnn->pooling > 0;
     if (rnn->bidirectional)
       co_text_printf(text, "{Bidirectional: {layer: %s, ", layer);
     else
       co_text_printf(text, "{%s: {", layer);
     co_text_printf(text, "units: %lld, return_sequences: %s}", (long long)rnn->units,
-                   last ? "false" : "true");
+                   last && !pooled ? "false" : "true");
     if (i)
       co_text_printf(text, ", inputs: [below%lld, lengths]", i);
     else
       co_text_printf(text, ", inputs: [%s, lengths]", events);
     // What the layer above reads has a name.
     if (!last && rnn->dropout <= 0) co_text_printf(text, ", name: below%lld", i + 1);
+    if (pooled)
+      co_text_printf(text, ", name: states}, {GlobalPooling1D: %s, inputs: [states, lengths]",
+                     last_poolings[rnn->pooling]);
     co_text_printf(text, "}%s", last ? "" : ", ");
     if (rnn->dropout <= 0) continue;
     if (last)
@@ -210,8 +235,8 @@ static void expand_transformer(co_text *text, const void *options, const co_enco
   }
   co_text_printf(text,
                  "{%s: {}, name: output}, "
-                 "{GlobalPooling1D: last, inputs: [output, lengths]}]",
-                 norm);
+                 "{GlobalPooling1D: %s, inputs: [output, lengths]}]",
+                 norm, last_poolings[o->pooling]);
 }
 
 // Kim 2014: convolutions of several widths, the largest of each feature over time.
@@ -228,9 +253,9 @@ static void expand_parallel(co_text *text, const void *options, const co_encoder
     co_text_printf(
         text,
         "{Conv1D: {filters: %lld, kernel_size: %lld, activation: relu}, inputs: [%s, "
-        "lengths], name: seen%d}, {GlobalPooling1D: max, inputs: [seen%d, lengths], name: "
+        "lengths], name: seen%d}, {GlobalPooling1D: %s, inputs: [seen%d, lengths], name: "
         "most%d}, ",
-        (long long)o->filters, (long long)sizes[i], events, i, i, i);
+        (long long)o->filters, (long long)sizes[i], events, i, max_poolings[o->pooling], i, i);
   co_text_printf(text, count > 1 ? "{Concatenate: {}, inputs: [" : "{Flatten: {}, inputs: [");
   for (int i = 0; i < count; i++)
     co_text_printf(text, "%smost%d", i ? ", " : "", i);
@@ -251,28 +276,28 @@ static void expand_bag(co_text *text, const void *options, const co_encoder_inpu
 
 const co_encoder_class co_encoder_rnn = {
     .name = "rnn",
-    .doc = "Recurrent layers over events, to the state after the last.",
+    .doc = "Recurrent layers over events, to the state after the last, or a mean of states.",
     .fields = rnn_fields,
     .options_size = sizeof(rnn_options),
     .events = true,
     .expand = expand_rnn};
 const co_encoder_class co_encoder_transformer = {
     .name = "transformer",
-    .doc = "Causal attention over events, to the features of the last.",
+    .doc = "Causal attention over events, to the features of the last, or a mean.",
     .fields = transformer_fields,
     .options_size = sizeof(transformer_options),
     .events = true,
     .expand = expand_transformer};
 const co_encoder_class co_encoder_parallel_cnn = {
     .name = "parallel_cnn",
-    .doc = "Convolutions of several widths over a sequence, side by side; their maxima.",
+    .doc = "Convolutions of several widths over a sequence, side by side; their maxima, or means.",
     .fields = parallel_fields,
     .options_size = sizeof(parallel_options),
     .events = true,
     .expand = expand_parallel};
 const co_encoder_class co_encoder_bag = {
     .name = "bag",
-    .doc = "Events of a sequence without their order: their mean, sum or maximum.",
+    .doc = "Events of a sequence without their order: their mean, sum, maximum or a weighted mean.",
     .fields = bag_fields,
     .options_size = sizeof(bag_options),
     .events = true,

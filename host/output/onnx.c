@@ -251,10 +251,14 @@ const char *co_onnx_reshape(co_onnx *x, const char *value, const co_shape *shape
   const char *wanted;
   if (unknown < 2) {
     wanted = co_onnx_integers(x, shape->rank, extents);
-  } else { // (N, T, …)
+  } else { // (N, T, …) or (N, …, T)
     static const co_onnx_attribute first[] = {{"axis", 'i', .i = 0}, {NULL}};
-    wanted = co_onnx_node(x, "Concat", first, x->batch, x->time[co_dim_event_table(shape->dim[1])],
-                          co_onnx_integers(x, shape->rank - 2, extents + 2), NULL);
+    const bool behind = shape->dim[1] >= 0;
+    const int64_t T = shape->dim[behind ? shape->rank - 1 : 1];
+    const char *time = x->time[co_dim_event_table(T)];
+    const char *rest = co_onnx_integers(x, shape->rank - 2, extents + (behind ? 1 : 2));
+    wanted = co_onnx_node(x, "Concat", first, x->batch, behind ? rest : time, behind ? time : rest,
+                          NULL);
   }
   return co_onnx_node(x, "Reshape", NULL, value, wanted, NULL);
 }

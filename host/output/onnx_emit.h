@@ -116,6 +116,6 @@ static inline bool is_converted(const call *c, int operand) {
 
 typedef void co_onnx_emit(const call *c);
 co_onnx_emit co_onnx_recurrent, co_onnx_attention, co_onnx_pool_events, co_onnx_max_events,
-    co_onnx_unfold_events, co_onnx_reverse_events;
+    co_onnx_unfold_events, co_onnx_reverse_events, co_onnx_masked_softmax;
 
 #endif

@@ -169,6 +169,27 @@ void co_onnx_max_events(const call *c) {
   out(c, co_onnx_node(c->x, "Where", NULL, any, most, co_onnx_number(c->x, 0), NULL));
 }
 
+// Scores (N, M, T) of events; what is behind a row's last is far below, then 0. Without lengths, of
+// features.
+void co_onnx_masked_softmax(const call *c) {
+  const co_shape *x = shape_of(c, c->op->in[CO_MASKED_SOFTMAX_x]);
+  const char *scores = in(c, CO_MASKED_SOFTMAX_x);
+  if (c->op->in[CO_MASKED_SOFTMAX_lengths] == CO_NO_VALUE) {
+    out(c, along(c, "Softmax", -1, scores));
+    return;
+  }
+  const int table = x->rank == 3 ? co_dim_event_table(x->dim[2]) : -1;
+  if (table < 0) {
+    co_onnx_fail(c->x, co_fail(CO_ERR_MODEL, "ONNX: a softmax over a fixed number of events is not "
+                                             "exported with lengths"));
+    return;
+  }
+  const char *count = unsqueeze(c, lengths(c, CO_MASKED_SOFTMAX_lengths), 1);
+  const char *there = unsqueeze(c, two(c, "Less", c->x->positions[table], count), 1);
+  scores = co_onnx_node(c->x, "Where", NULL, there, scores, co_onnx_number(c->x, -1e30), NULL);
+  out(c, two(c, "Mul", along(c, "Softmax", -1, scores), cast(c, there, CO_ONNX_FLOAT)));
+}
+
 // Neighbours side by side: of events between zeros, as many slices as there are.
 void co_onnx_unfold_events(const call *c) {
   const co_op_attr *attr = &c->op->desc.attr;

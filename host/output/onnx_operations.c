@@ -418,6 +418,7 @@ static const struct {
     {CO_OP_MAX_EVENTS, co_onnx_max_events},
     {CO_OP_UNFOLD_EVENTS, co_onnx_unfold_events},
     {CO_OP_REVERSE_EVENTS, co_onnx_reverse_events},
+    {CO_OP_MASKED_SOFTMAX, co_onnx_masked_softmax},
     {CO_OP_LOOKUP, lookup},
     {CO_OP_CAST, to_float},
     {CO_OP_IMPUTE, impute},

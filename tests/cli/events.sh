@@ -79,7 +79,7 @@ grep -Eq '"total_error":.*"decile_error":.*"deciles":\{.*"spend":\[\{"decile":1,
 expect 0 inspect v --json
 grep -q '"bg_nbd":{"purchases":{"parameters":{"r":.*"standard_errors":.*"state":"' out || fail "no report of the fit: $(cat out)"
 expect 0 predict -m v --dataset v.h5 -O v.csv
-for encoder in 'parallel_cnn, kernel_sizes: [2, 3], filters: 4' 'bag, pooling: max'; do
+for encoder in 'parallel_cnn, kernel_sizes: [2, 3], filters: 4' 'bag, pooling: max' 'rnn, layers: 2, pooling: attention'; do
   rm -rf e
   echo "{event_encoder: {type: $encoder}, trainer: {max_epochs: 1}, baselines: none}" >e.yaml
   expect 0 train -c e.yaml --dataset v.h5 --run-dir e

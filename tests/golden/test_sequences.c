@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recurrent layers, attention and convolutions over time must compute what PyTorch does (scripts/gen_sequences): the reference
-// in double to its rounding, the CPU's loops to that of float.
+// Recurrent layers, attention, pooling by it and convolutions over time must compute what PyTorch does
+// (scripts/gen_sequences): the reference in double to its rounding, the CPU's loops to that of float.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -275,11 +275,66 @@ static void convolutions_over_time_are_those_of_pytorch(void **unused) {
   }
 }
 
+// The operations that GlobalPooling1D emits, and the gradient of its scores.
+static void check_pooling(fixture *f) {
+  const co_shape none = {0}, rows = co_shape_make(2, (int64_t)N * T, (int64_t)I),
+                 hidden = co_shape_make(2, (int64_t)N * T, (int64_t)U),
+                 score = co_shape_make(2, (int64_t)N * T, (int64_t)1),
+                 kernel = co_shape_make(2, (int64_t)I, (int64_t)U),
+                 query = co_shape_make(2, (int64_t)U, (int64_t)1),
+                 bias = co_shape_make(1, (int64_t)U), lengths = co_shape_make(1, (int64_t)N),
+                 shares = co_shape_make(3, (int64_t)N, (int64_t)1, (int64_t)T),
+                 events = co_shape_make(3, (int64_t)N, (int64_t)T, (int64_t)I),
+                 pooled = co_shape_make(3, (int64_t)N, (int64_t)1, (int64_t)I);
+  double x[MOST], w[MOST], b[MOST], q[MOST], u[MOST], s[MOST], a[MOST], y[MOST], dy[MOST], da[MOST];
+  co_op_desc dense = {.op = CO_OP_DENSE}, tanhs = {.op = CO_OP_TANH}, scores = {.op = CO_OP_DENSE};
+  co_op_desc softmax = {.op = CO_OP_MASKED_SOFTMAX}, product = {.op = CO_OP_MATMUL};
+  add_all(f, &dense, (co_shape[]){rows, kernel, bias, none}, (co_shape[]){hidden, none});
+  run(f, &dense,
+      (const void *[CO_OP_MAX_OPERANDS]){get(f, "x", x), get(f, "kernel", w), get(f, "bias", b)},
+      (double *[CO_OP_MAX_OPERANDS]){u});
+  add_all(f, &tanhs, (co_shape[]){hidden, none}, (co_shape[]){hidden, none});
+  run(f, &tanhs, (const void *[CO_OP_MAX_OPERANDS]){u}, (double *[CO_OP_MAX_OPERANDS]){u});
+  add_all(f, &scores, (co_shape[]){hidden, query, none}, (co_shape[]){score, none});
+  run(f, &scores, (const void *[CO_OP_MAX_OPERANDS]){u, get(f, "query", q)},
+      (double *[CO_OP_MAX_OPERANDS]){s});
+  add_all(f, &softmax, (co_shape[]){shares, lengths, none}, (co_shape[]){shares, none});
+  softmax.in[CO_MASKED_SOFTMAX_lengths].dtype = CO_I32;
+  run(f, &softmax, (const void *[CO_OP_MAX_OPERANDS]){s, f->lengths},
+      (double *[CO_OP_MAX_OPERANDS]){a});
+  add_all(f, &product, (co_shape[]){shares, events, none}, (co_shape[]){pooled, none});
+  run(f, &product, (const void *[CO_OP_MAX_OPERANDS]){a, x}, (double *[CO_OP_MAX_OPERANDS]){y});
+  compare(f, "y", y, N * I);
+
+  co_op_desc weights = {.op = CO_OP_MATMUL_BACKWARD_A};
+  co_op_desc gradient = {.op = CO_OP_MASKED_SOFTMAX_BACKWARD};
+  add_all(f, &weights, (co_shape[]){pooled, events, none}, (co_shape[]){shares, none});
+  run(f, &weights, (const void *[CO_OP_MAX_OPERANDS]){get(f, "dy", dy), x},
+      (double *[CO_OP_MAX_OPERANDS]){da});
+  add_all(f, &gradient, (co_shape[]){shares, shares, lengths, none}, (co_shape[]){shares, none});
+  gradient.in[CO_MASKED_SOFTMAX_BACKWARD_lengths].dtype = CO_I32;
+  run(f, &gradient, (const void *[CO_OP_MAX_OPERANDS]){a, da, f->lengths},
+      (double *[CO_OP_MAX_OPERANDS]){s});
+  compare(f, "dscores", s, N * T);
+}
+
+static void pooling_by_attention_is_that_of_pytorch(void **unused) {
+  (void)unused;
+  for (int single = 0; single < 2; single++) {
+    fixture f;
+    open_fixture(&f, single ? CO_F32 : CO_F64);
+    f.group = "pooling";
+    check_pooling(&f);
+    close_fixture(&f);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(recurrent_layers_are_those_of_pytorch),
       cmocka_unit_test(attention_is_that_of_pytorch),
       cmocka_unit_test(convolutions_over_time_are_those_of_pytorch),
+      cmocka_unit_test(pooling_by_attention_is_that_of_pytorch),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,7 @@ static void build(rig *r, network kind) {
   }
   co_value last;
   if (kind == ATTENTIVE) {
-    co_value pooled[4];
+    co_value pooled[6];
     x[0] = layer(r, "Dense", "dense", "{units: 4}", x, 1);
     x[0] = layer(r, "LayerNormalization", "norm", "{}", x, 1);
     x[0] = layer(r, "MultiHeadAttention", "attention",
@@ -87,7 +87,11 @@ static void build(rig *r, network kind) {
                         x[1]};
     wide[0] = layer(r, "Conv1D", "same", "{filters: 2, kernel_size: 4, use_bias: false}", wide, 2);
     pooled[3] = layer(r, "GlobalPooling1D", "max", "{pooling: max}", wide, 2);
-    last = layer(r, "Concatenate", "pooled", "{}", pooled, 4);
+    pooled[4] = layer(r, "GlobalPooling1D", "attend", "{pooling: attention, units: 3}", x, 2);
+    co_value scores[2] = {layer(r, "Dense", "score", "{units: 1, use_bias: false}", x, 1), x[1]};
+    scores[0] = layer(r, "Softmax", "shares", "{axis: 1}", scores, 2);
+    pooled[5] = layer(r, "GlobalPooling1D", "share", "{pooling: max}", scores, 2);
+    last = layer(r, "Concatenate", "pooled", "{}", pooled, 6);
   } else if (kind == WRITING) {
     last = attend(r, x);
   } else {
@@ -383,6 +387,42 @@ static void what_mixes_padding_in_is_refused(void **unused) {
   rig_free(&r);
 }
 
+// A softmax over events wants one number of each, and their lengths; over features it takes none.
+static void softmax_knows_its_axis(void **unused) {
+  (void)unused;
+  static const struct {
+    int64_t features, axis;
+    int inputs;
+    const char *message;
+  } calls[] = {{4, 1, 2, "(rows, events, 1) is needed"},
+               {1, 1, 1, "name `lengths`, too"},
+               {4, -1, 2, "lengths are of events"},
+               {4, 3, 1, "dimensions 1 to 2"},
+               {4, 0, 1, "dimensions 1 to 2"},
+               {4, -1, 1, NULL},
+               {1, 1, 2, NULL}};
+  rig r;
+  setup s = setup_of(1);
+  rig_open(&r, &s);
+  OK(co_graph_create(&r.graph, r.ctx));
+  co_value in[2], out;
+  in[1] = input_of(&r, "lengths", CO_I32, co_shape_make(1, CO_DIM_N));
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    const char name[2] = {(char)('a' + i), 0}, layer[2] = {(char)('A' + i), 0};
+    const co_shape shape = co_shape_make(3, CO_DIM_N, CO_DIM_T(0), calls[i].features);
+    in[0] = input_of(&r, name, CO_F32, shape);
+    const co_status status = co_layer_apply(r.graph, co_layer_find("Softmax"), layer,
+                                            &calls[i].axis, in, calls[i].inputs, &out);
+    assert_int_equal(status, calls[i].message ? CO_ERR_CONFIG : CO_OK);
+    if (calls[i].message)
+      assert_non_null(strstr(co_error_last()->message, calls[i].message));
+    else
+      assert_true(co_shape_equal(co_value_shape(r.graph, out), &shape));
+  }
+  co_error_clear();
+  rig_free(&r);
+}
+
 // In bf16 data are rounded, no more.
 static void bf16_is_near(void **unused) {
   (void)unused;
@@ -657,6 +697,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(parameters_start_as_in_keras),
       cmocka_unit_test(only_planned_classes_run),
       cmocka_unit_test(what_mixes_padding_in_is_refused),
+      cmocka_unit_test(softmax_knows_its_axis),
       cmocka_unit_test(what_nobody_reads_is_not_there),
   };
   const struct CMUnitTest device_tests[] = {
