@@ -91,7 +91,7 @@ static outcome reject(row *r, const char *reason, const char *hint) {
 // A quote that is never closed may be the only damage: what follows its first line is taken again.
 static outcome reject_open_quote(row *r, const char *reason) {
   r->at = r->field;
-  return reject(r, reason, NULL);
+  return reject(r, reason, "close it; --no-quotes reads files whose quotes are text");
 }
 
 static outcome reject_character(row *r) {

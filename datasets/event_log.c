@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/cell.h"
+#include "datasets/dataset.h"
 #include "datasets/event_store.h"
 #include "datasets/expression.h"
 #include "datasets/moment.h"
@@ -62,7 +63,10 @@ static co_status need_column(event_reader *r, const char *name, int64_t *out) {
     co_text_printf(&text, "%s%s", i ? ", " : "", rows->names[i]);
   co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(r->o.scan, 0), 0, 0,
                                 "there is no column '%.200s'", name);
-  if (text.data) co_hint("the log has: %s", text.data);
+  if (rows->column_count && rows->names[0][0] == '[')
+    co_hint("of JSON, lines are read that hold an object each, not a list of them");
+  else if (text.data)
+    co_hint("the log has: %s", text.data);
   co_text_free(&text);
   return status;
 }
@@ -112,7 +116,9 @@ static co_status no_number(const event_reader *r, int64_t column) {
   const co_cell cell = cell_of(r, column);
   co_status status = co_scan_wrong(r->scan, r->place, column, "'%.*s' is no number",
                                    (int)(cell.length < 40 ? cell.length : 40), cell.text);
-  co_hint("correct the cell or leave it empty, or leave such events out with --where");
+  co_hint("correct the cell (2.5, neither 2,5 nor 1,000) or leave it empty, or leave such events "
+          "out with "
+          "--where");
   return status;
 }
 
@@ -152,11 +158,15 @@ static co_status read_value(event_reader *r, int64_t i, double *out) {
 }
 
 static co_status read_time(const event_reader *r, const co_cell *cell, int64_t *out) {
-  if (co_moment_read(cell, out)) return CO_OK;
+  const char *format = r->o.time_format;
+  if (co_moment_read_as(cell, format, out)) return CO_OK;
   co_status status = co_scan_wrong(r->scan, r->place, r->time, "'%.*s' is no time",
                                    (int)(cell->length < 40 ? cell->length : 40), cell->text);
-  co_hint("times are 2011-12-31, 2011-12-31 23:59[:59] (UTC, or with a zone such as +01:00), or "
-          "seconds since 1970");
+  if (format)
+    co_hint("times are as --time-format '%.100s' says", format);
+  else
+    co_hint("times are 2011-12-31, 2011-12-31 23:59[:59] (UTC, or with a zone such as +01:00), or "
+            "seconds since 1970; --time-format '%%d/%%m/%%Y' reads others, ms milliseconds");
   return status;
 }
 
@@ -189,6 +199,9 @@ static co_status read_line(event_reader *r) {
   if (lacks_value(r)) return log->no_value++, CO_OK;
   CO_RETURN_IF_FAILED(take_word(&r->entities, r->o.population != NULL, &key, &entity));
   if (entity < 0) return log->strangers++, CO_OK;
+  if (key.length > CO_DATASET_KEY_MAX)
+    return co_scan_wrong(r->scan, r->place, r->entity, "a key of %zu bytes; at most %d are allowed",
+                         key.length, (int)CO_DATASET_KEY_MAX);
   e->entity = (int32_t)entity;
   if (!log->events || e->time < log->first_time) log->first_time = e->time;
   if (!log->events || e->time > log->last_time) log->last_time = e->time;

@@ -38,7 +38,9 @@ typedef struct co_event_value {
 typedef struct co_event_log_options {
   const co_scan_options *scan;
   const char *entity, *time; // columns
-  const char *where;         // condition on the events that count; NULL = all do
+  const char
+      *time_format;  // of times as of co_date_read, "ms" = milliseconds since 1970; NULL = as usual
+  const char *where; // condition on the events that count; NULL = all do
   const co_event_value *values;
   int64_t value_count;
   const char *const *population; // the only entities there are, in this order; NULL = what occurs

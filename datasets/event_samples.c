@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "datasets/date.h"
 #include "datasets/events_import.h"
 #include "host/core/hash.h"
 
@@ -214,6 +215,8 @@ static co_status sample_rows(co_events_import *m, int64_t entity, const co_event
     int64_t date = m->options->row_date[m->row[i]], seen = count_before(events, count, date);
     co_event_sample *s = &m->samples[m->row[i]];
     *s = (co_event_sample){.entity = entity, .begin = base, .end = base + seen, .as_of = date};
+    m->result->empty += !seen;
+    m->result->late += date > m->log.last_time;
     measure_rfm(m, events, seen, date, s->rfm);
   }
   return CO_OK;
@@ -250,4 +253,58 @@ co_status co_event_samples_begin(co_events_import *m) {
   }
   co_event_log_rewind(&m->log);
   return CO_OK;
+}
+
+// ---- what cannot be meant ------------------------------------------------------------------------
+
+void co_event_warn_times(const co_events_import *m) {
+  const int64_t since = -2208988800, until = 4102444800; // 1900, 2100
+  char first[32], last[32];
+  if (m->log.first_time >= since && m->log.last_time < until) return;
+  co_date_print((double)m->log.first_time, first, sizeof first);
+  co_date_print((double)m->log.last_time, last, sizeof last);
+  co_log(m->ctx, CO_LOG_WARN, "import",
+         "the log is of %s to %s: does one stand for a missing time? --where leaves lines out",
+         first, last);
+}
+
+co_status co_event_check_cutoffs(const co_events_import *m) {
+  const co_import_events_options *o = m->options;
+  char first[32], last[32], at[32];
+  co_date_print((double)m->log.first_time, first, sizeof first);
+  co_date_print((double)m->log.last_time, last, sizeof last);
+  for (int64_t i = 0; i < o->cutoff_count; i++) {
+    int64_t cutoff = o->cutoffs[i], end = cutoff + o->gap + o->window;
+    if (o->sampling == CO_SAMPLE_AS_OF) continue; // a population may have no history
+    co_date_print((double)cutoff, at, sizeof at);
+    if (cutoff <= m->log.first_time || cutoff > m->log.last_time) {
+      co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
+                                    "%s is outside the log, which is of %s to %s", at, first, last);
+      co_hint("give a time within it");
+      return status;
+    }
+    if (o->sampling == CO_SAMPLE_CUTOFFS && !o->allow_censored && end - 1 > m->log.last_time) {
+      co_date_print((double)end, at, sizeof at);
+      co_status status =
+          co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
+                     "the label window ends %s, after the last event (%s)", at, last);
+      co_hint(
+          "an earlier --cutoff or a shorter --label-window; --allow-censored takes what there is");
+      return status;
+    }
+  }
+  return CO_OK;
+}
+
+co_status co_event_check_rows(const co_events_import *m) {
+  const co_import_events_options *o = m->options;
+  char first[32], last[32];
+  if (o->schema || m->result->empty < o->row_count) return CO_OK;
+  co_date_print((double)m->log.first_time, first, sizeof first);
+  co_date_print((double)m->log.last_time, last, sizeof last);
+  co_status status =
+      co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
+                 "no sample has an event before its date; the log is of %s to %s", first, last);
+  co_hint("--as-of names the column with samples' dates, --time that with events'");
+  return status;
 }

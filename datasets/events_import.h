@@ -50,6 +50,12 @@ typedef struct co_events_import {
   co_text text;
 } co_events_import;
 
+// Times such as 9999-12-31 stand for missing ones, often, and make windows end within the log: a warning.
+void co_event_warn_times(const co_events_import *m);
+// CO_ERR_DATA where a cut-off is outside the log, or a label's window ends behind it.
+co_status co_event_check_cutoffs(const co_events_import *m);
+// The same where no row sees an event; of a scoring histories may all be empty.
+co_status co_event_check_rows(const co_events_import *m);
 // Before the first entity: which items occur before the time that splits.
 co_status co_event_samples_begin(co_events_import *m);
 // The samples of an entity, by its events in their order.

@@ -115,7 +115,11 @@ static co_status take_column(parser *p, const node **out) {
     p->at += length;
   }
   int64_t column = p->find(p->user, name);
-  if (column < 0) return co_fail(CO_ERR_DATA, "%s: there is no column '%.200s'", p->option, name);
+  if (column < 0) {
+    co_status status = co_fail(CO_ERR_DATA, "%s: there is no column '%.200s'", p->option, name);
+    co_hint("columns are called as in the file's header; texts stand in single quotes");
+    return status;
+  }
   node *made = co_arena_alloc(p->arena, 1, sizeof *made);
   if (!made) return CO_ERR_MEMORY;
   *made = (node){.kind = COLUMN, .column = column};

@@ -65,30 +65,6 @@ static void print_text(co_text *out, const char *key, const char *text) {
   co_json_free(&json);
 }
 
-co_status co_event_recipe_print(co_text *out, const co_event_recipe *r) {
-  co_text_printf(out, "events:\n");
-  print_text(out, "entity", r->entity);
-  print_text(out, "time", r->time);
-  print_text(out, "item", r->item);
-  print_text(out, "basket", r->basket);
-  if (r->session_gap) co_text_printf(out, "  session_gap: %" PRId64 "\n", r->session_gap);
-  print_text(out, "amount", r->amount);
-  print_text(out, "where", r->where);
-  if (r->column_count) co_text_printf(out, "  columns:\n");
-  for (int64_t i = 0; i < r->column_count; i++)
-    print_text(out, "  -", r->columns[i]);
-  print_text(out, "items", r->items);
-  print_text(out, "items_key", r->items_key);
-  if (r->item_column_count) co_text_printf(out, "  item_columns:\n");
-  for (int64_t i = 0; i < r->item_column_count; i++)
-    print_text(out, "  -", r->item_columns[i]);
-  print_text(out, "items_picture", r->items_picture);
-  print_text(out, "items_fit", r->items_fit);
-  print_text(out, "items_text", r->items_text);
-  co_text_printf(out, "  rfm: %s\n", r->rfm ? "true" : "false");
-  return out->status;
-}
-
 static void print_items(const co_events_import *m, co_text *t) {
   const co_image_recipe *image = &m->items.picture.images.recipe;
   if (!m->options->joined) return;
@@ -197,6 +173,8 @@ static bool is_of_next_items(co_sampling sampling) {
 static co_status choose_values(co_events_import *m) {
   const co_import_events_options *o = m->options;
   const co_event_recipe *r = &o->recipe;
+  if (r->time_format && strcmp(r->time_format, "ms") != 0)
+    CO_RETURN_IF_FAILED(co_date_check_format(r->time_format));
   const bool next = is_of_next_items(o->sampling);
   m->basket = m->item = m->amount = -1;
   if (next && !r->item) return co_fail(CO_ERR_USAGE, "--next-item needs --item COL");
@@ -258,6 +236,7 @@ static co_status read_log(co_events_import *m) {
   const co_event_log_options options = {.scan = &m->scan,
                                         .entity = o->recipe.entity,
                                         .time = o->recipe.time,
+                                        .time_format = o->recipe.time_format,
                                         .where = o->recipe.where,
                                         .values = m->values,
                                         .value_count = m->value_count,
@@ -281,41 +260,16 @@ static co_status read_log(co_events_import *m) {
   r->no_value = m->log.no_value;
   r->excluded = m->log.excluded;
   r->spilled = m->log.spilled;
-  if (r->events) return read_items(m);
+  if (r->events) {
+    co_event_warn_times(m);
+    return read_items(m);
+  }
   co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "no event is left");
   co_hint("%" PRId64 " lines read: %" PRId64 " without %s, %" PRId64 " without %s, %" PRId64
           " excluded by --where, %" PRId64 " of others than the population",
           r->lines, r->no_entity, o->recipe.entity, r->no_time, o->recipe.time, r->excluded,
           m->log.strangers);
   return status;
-}
-
-static co_status check_cutoffs(const co_events_import *m) {
-  const co_import_events_options *o = m->options;
-  char first[32], last[32], at[32];
-  co_date_print((double)m->log.first_time, first, sizeof first);
-  co_date_print((double)m->log.last_time, last, sizeof last);
-  for (int64_t i = 0; i < o->cutoff_count; i++) {
-    int64_t cutoff = o->cutoffs[i], end = cutoff + o->gap + o->window;
-    if (o->sampling == CO_SAMPLE_AS_OF) continue; // a population may have no history
-    co_date_print((double)cutoff, at, sizeof at);
-    if (cutoff <= m->log.first_time || cutoff > m->log.last_time) {
-      co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
-                                    "%s is outside the log, which is of %s to %s", at, first, last);
-      co_hint("give a time within it");
-      return status;
-    }
-    if (o->sampling == CO_SAMPLE_CUTOFFS && !o->allow_censored && end - 1 > m->log.last_time) {
-      co_date_print((double)end, at, sizeof at);
-      co_status status =
-          co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
-                     "the label window ends %s, after the last event (%s)", at, last);
-      co_hint(
-          "an earlier --cutoff or a shorter --label-window; --allow-censored takes what there is");
-      return status;
-    }
-  }
-  return CO_OK;
 }
 
 // ---- writing -----------------------------------------------------------------------------------
@@ -628,6 +582,7 @@ static co_status write_into(co_events_import *m) {
                                                m->log.offsets));
   CO_RETURN_IF_FAILED(open_columns(m));
   CO_RETURN_IF_FAILED(write_entities(m));
+  CO_RETURN_IF_FAILED(co_event_check_rows(m));
   CO_RETURN_IF_FAILED(write_samples(m));
   return o->joined ? write_items(m) : CO_OK;
 }
@@ -662,7 +617,7 @@ static co_status run(co_events_import *m) {
     if (m->result->up_to_date) return CO_OK;
   }
   CO_RETURN_IF_FAILED(read_log(m));
-  CO_RETURN_IF_FAILED(check_cutoffs(m));
+  CO_RETURN_IF_FAILED(co_event_check_cutoffs(m));
   return write_output(m);
 }
 

@@ -18,6 +18,8 @@ extern "C" {
 // How events are made of a log's lines: what a model has to know to score another log.
 typedef struct co_event_recipe {
   const char *entity, *time; // columns
+  const char *time_format;   // as of co_event_log_options
+  const char *encoding;      // of the log that samples see; NULL = UTF-8
   const char *item, *basket; // columns, NULL = none
   int64_t
       session_gap; // seconds: events no further apart are of one purchase; 0 = by basket, or time
@@ -94,6 +96,7 @@ typedef struct co_import_events_result {
   int64_t rows[3]; // samples per split
   int64_t lines, events, entities, items;
   int64_t no_entity, no_time, no_value, excluded, unseen, unknown_targets;
+  int64_t empty, late;      // of CO_SAMPLE_ROWS: see no event; are of after the last one
   int64_t unlisted;         // items that the table of items lacks
   int64_t newcomers;        // items that the schema lacks and the table has
   co_new_classes new_items; // … as classes, where members are asked for

@@ -25,6 +25,19 @@ bool co_moment_read(const co_cell *cell, int64_t *seconds) {
   return true;
 }
 
+bool co_moment_read_as(const co_cell *cell, const char *format, int64_t *seconds) {
+  double value;
+  if (!format) return co_moment_read(cell, seconds);
+  if (strcmp(format, "ms") == 0) {
+    const bool digits = cell->length <= 15 && read_digits(cell->text, cell->length, seconds);
+    *seconds /= 1000;
+    return digits;
+  }
+  if (co_date_read(cell->text, cell->length, format, &value) != CO_DATE_GOOD) return false;
+  *seconds = (int64_t)floor(value);
+  return true;
+}
+
 bool co_duration_read(const char *text, int64_t *seconds) {
   static const struct {
     char letter;

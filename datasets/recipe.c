@@ -162,6 +162,40 @@ static void print_samples(co_text *out, const co_recipe *recipe) {
   co_text_printf(out, "}\n");
 }
 
+// "  key: "text"", or with "  -" an item of a list.
+static void print_line(co_text *out, const char *key, const char *text) {
+  if (!text) return;
+  co_text_printf(out, "  %s%s ", key, strchr(key, '-') ? "" : ":");
+  print_text(out, text);
+  co_text_printf(out, "\n");
+}
+
+co_status co_event_recipe_print(co_text *out, const co_event_recipe *r) {
+  co_text_printf(out, "events:\n");
+  print_line(out, "entity", r->entity);
+  print_line(out, "time", r->time);
+  print_line(out, "time_format", r->time_format);
+  print_line(out, "encoding", r->encoding);
+  print_line(out, "item", r->item);
+  print_line(out, "basket", r->basket);
+  if (r->session_gap) co_text_printf(out, "  session_gap: %" PRId64 "\n", r->session_gap);
+  print_line(out, "amount", r->amount);
+  print_line(out, "where", r->where);
+  if (r->column_count) co_text_printf(out, "  columns:\n");
+  for (int64_t i = 0; i < r->column_count; i++)
+    print_line(out, "  -", r->columns[i]);
+  print_line(out, "items", r->items);
+  print_line(out, "items_key", r->items_key);
+  if (r->item_column_count) co_text_printf(out, "  item_columns:\n");
+  for (int64_t i = 0; i < r->item_column_count; i++)
+    print_line(out, "  -", r->item_columns[i]);
+  print_line(out, "items_picture", r->items_picture);
+  print_line(out, "items_fit", r->items_fit);
+  print_line(out, "items_text", r->items_text);
+  co_text_printf(out, "  rfm: %s\n", r->rfm ? "true" : "false");
+  return out->status;
+}
+
 co_status co_recipe_print(co_text *out, const co_recipe *recipe) {
   co_text_printf(out, "tables:\n");
   print_table(out, recipe);

@@ -115,7 +115,9 @@ co_status co_rows_take_names(co_rows *rows, const co_cell *names, int64_t count)
             co_fail_at(CO_ERR_DATA, rows->shown, (long)rows->header_line, 0,
                        "header: columns %" PRId64 " and %" PRId64 " are both called '%.200s'",
                        k + 1, i + 1, made[i]);
-        co_hint("give other names by --header NAMES, and skip this line by --skip-lines 1");
+        co_hint(
+            "give other names by --header NAMES, and skip this line by --skip-lines 1; of a log, "
+            "rename one in the file");
         return status;
       }
   }

@@ -56,11 +56,13 @@ typedef struct cohort_import_events_options {
   const char *const *files; // one log, in one or several files with the same columns
   int64_t file_count;
   const char *entity, *time, *item; // columns; item NULL = none
-  const char *amount;               // a number of the columns: "Quantity*UnitPrice"; NULL = none
-  const char *where;                // which lines count: "Quantity > 0"; NULL = all
-  const char *basket;               // column of what is bought at once; NULL = what has one time,
-  const char *session_gap;          // or by "30m": events no further apart; NULL = none
-  const char *const *columns;       // further ones: "COL" (a category), "COL:number"
+  const char
+      *time_format;   // of times, as of strptime: "%d/%m/%Y", or "ms"; NULL = ISO 8601, or seconds
+  const char *amount; // a number of the columns: "Quantity*UnitPrice"; NULL = none
+  const char *where;  // which lines count: "Quantity > 0"; NULL = all
+  const char *basket; // column of what is bought at once; NULL = what has one time,
+  const char *session_gap;    // or by "30m": events no further apart; NULL = none
+  const char *const *columns; // further ones: "COL" (a category), "COL:number"
   int64_t column_count;
   const char *const *cutoffs; // "2011-09-01"; of several the last one tests
   int64_t cutoff_count;

@@ -5,7 +5,7 @@
 #include "host/api/events.h"
 
 typedef struct recipe_options {
-  const char *entity, *time, *item, *basket, *amount, *where;
+  const char *entity, *time, *time_format, *encoding, *item, *basket, *amount, *where;
   int64_t session_gap;
   const co_node *files, *columns, *item_columns;
   const char *items, *items_file, *items_key, *items_picture, *items_fit, *items_text;
@@ -19,6 +19,10 @@ static const co_field recipe_fields[] = {
      "The column that says whose events they are.", NULL},
     {"time", CO_FIELD_STRING, offsetof(recipe_options, time), NULL, 0, 0, NULL,
      "The column with their times.", NULL},
+    {"time_format", CO_FIELD_STRING, offsetof(recipe_options, time_format), "null", 0, 0, NULL,
+     "How they are written, as of strptime; ms: milliseconds since 1970.", NULL},
+    {"encoding", CO_FIELD_STRING, offsetof(recipe_options, encoding), "null", 0, 0, NULL,
+     "That of the text, where samples see it.", NULL},
     {"item", CO_FIELD_STRING, offsetof(recipe_options, item), "null", 0, 0, NULL,
      "The column of what they are about.", NULL},
     {"basket", CO_FIELD_STRING, offsetof(recipe_options, basket), "null", 0, 0, NULL,
@@ -97,6 +101,8 @@ co_status co_event_recipe_parse(co_event_recipe *out, co_event_files *files, con
   if (problems->count) return CO_OK;
   *out = (co_event_recipe){.entity = o.entity,
                            .time = o.time,
+                           .time_format = o.time_format,
+                           .encoding = o.encoding,
                            .item = o.item,
                            .basket = o.basket,
                            .session_gap = o.session_gap,

@@ -69,9 +69,12 @@ static co_status begin_files(co_table_files *files, cohort_context *context, co_
   for (int64_t i = 0; i < recipe->log_count; i++)
     all[label + 2 + i] = recipe->logs[i];
   for (int64_t i = label; i < count; i++)
-    if (i != label + 1 && all[i] && (co_rows_is_database(all[i]) || co_postgres_is_url(all[i])))
-      return co_fail(CO_ERR_USAGE, "%.200s: labels and events of samples are read from files alone",
-                     all[i]);
+    if (i != label + 1 && all[i] && (co_rows_is_database(all[i]) || co_postgres_is_url(all[i]))) {
+      co_status status = co_fail(
+          CO_ERR_USAGE, "%.200s: labels and events of samples are read from files alone", all[i]);
+      co_hint("export what it has to a CSV file");
+      return status;
+    }
   CO_RETURN_IF_FAILED(co_table_files_begin(files, context, arena, all, rows, count, source));
   for (int64_t i = 0; i < recipe->join_count; i++)
     co_table_files_adapt(&recipe->joins[i].table.rows, recipe->joins[i].table.file);
@@ -338,6 +341,8 @@ static void report_samples(co_json *json, co_text *text, const co_import_csv_res
   report_lines(json, text, "excluded_lines", "lines are excluded by --where", e->excluded);
   report_lines(json, text, "no_entity", "lines name no entity", e->no_entity);
   report_lines(json, text, "no_time", "lines have no time", e->no_time);
+  report_lines(json, text, "without_events", "samples have no event before their date", e->empty);
+  report_lines(json, text, "late_samples", "samples are of after the last event", e->late);
   report_lines(json, text, "unlisted_items", "items are not in their table", e->unlisted);
 }
 

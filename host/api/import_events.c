@@ -228,6 +228,7 @@ static co_status run(cohort_context *context, const cohort_import_events_options
                                       .file_count = o->file_count,
                                       .recipe = {.entity = o->entity,
                                                  .time = o->time,
+                                                 .time_format = o->time_format,
                                                  .item = o->item,
                                                  .basket = o->basket,
                                                  .amount = o->amount,

@@ -288,7 +288,8 @@ void co_table_share_pseudonyms(co_recipe *recipe) {
 }
 
 co_rows_options co_table_log_rows(const co_recipe *recipe) {
-  return (co_rows_options){.pseudonymized = recipe->rows.pseudonymized,
+  return (co_rows_options){.encoding = recipe->events ? recipe->events->encoding : NULL,
+                           .pseudonymized = recipe->rows.pseudonymized,
                            .pseudonymized_count = recipe->rows.pseudonymized_count,
                            .pseudonym = recipe->rows.pseudonym,
                            .key_check = recipe->rows.key_check,
@@ -316,6 +317,8 @@ static co_status add_log(co_recipe *recipe, const cohort_import_events_options *
   }
   *events = (co_event_recipe){.entity = o->entity,
                               .time = o->time,
+                              .time_format = o->time_format,
+                              .encoding = o->source.encoding,
                               .item = o->item,
                               .basket = o->basket,
                               .amount = o->amount,

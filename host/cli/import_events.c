@@ -9,6 +9,7 @@ cohort_import_events_options cli_events_request(const cli_import_options *o) {
       .file_count = e->logs.count,
       .entity = e->entity,
       .time = e->time,
+      .time_format = e->time_format,
       .item = e->item,
       .amount = e->amount,
       .where = e->where,

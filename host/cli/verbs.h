@@ -16,8 +16,8 @@ extern const cli_verb cli_verb_import, cli_verb_plan, cli_verb_train, cli_verb_e
 typedef struct cli_event_options {
   cli_list logs, columns, cutoffs, samples;
   const char *as_of; // of samples
-  const char *entity, *time, *item, *amount, *where, *basket, *session_gap, *gap, *label_window,
-      *label, *label_count, *label_amount, *next_item, *temporary_folder;
+  const char *entity, *time, *item, *amount, *where, *basket, *time_format, *session_gap, *gap,
+      *label_window, *label, *label_count, *label_amount, *next_item, *temporary_folder;
   int64_t least_events; // CLI_UNSET = 0
   bool allow_censored, no_rfm;
 } cli_event_options;

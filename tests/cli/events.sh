@@ -279,4 +279,60 @@ refused 2 'ends after' -- import -O x.h5 "${log[@]}" "${label[@]}" --cutoff 2011
 refused 2 'does not go with --format events' -- import -O x.h5 "${log[@]}" "${label[@]}" --target Item
 sed '3s/2011-[0-9-]*/2011-02-30/' log.csv >wrong.csv
 refused 4 "wrong.csv:3: row 2, column 'Date'" -- import -O x.h5 --events wrong.csv "${log[@]:2}" "${label[@]}"
+
+# Times in other forms, which models know.
+expect 0 import -O iso.h5 "${log[@]}" "${label[@]}"
+sed 's/,\(2011\)-\(..\)-\(..\),/,\3.\2.\1,/' log.csv >german.csv
+awk -F, -v OFS=, 'NR > 1 { split($2, d, "-"); $2 = (d[2] - 1) * 31 + d[3]; $2 = 1300000000 + 86400 * $2 "000" } { print }' log.csv >ms.csv
+sed 's/000,item/,item/' ms.csv >seconds.csv
+german=(--events german.csv "${log[@]:2}" --time-format %d.%m.%Y)
+expect 0 import -O german.h5 "${german[@]}" "${label[@]}"
+expect 0 import -O ms.h5 --events ms.csv "${log[@]:2}" --cutoff 2011-08-01 --label-window 30d --label again --time-format ms
+expect 0 import -O seconds.h5 --events seconds.csv "${log[@]:2}" --cutoff 2011-08-01 --label-window 30d --label again
+for pair in 'iso german' 'ms seconds'; do
+  # shellcheck disable=SC2086 # words
+  for name in $pair; do "$cohort" inspect $name.h5 | grep '^sha256'; done | sort -u >sums
+  [ "$(wc -l <sums)" = 1 ] || fail "times in other forms are other times: $pair"
+done
+expect 0 train -c "$presets/purchase-lstm.yaml" --dataset german.h5 --run-dir german --seed 3 --set trainer.max_epochs=1
+expect 0 predict -m german --dataset german.h5 -O d.csv --force
+expect 0 predict -m german --source events=german.csv --as-of 2011-06-01 -O s.csv --force
+cmp -s d.csv s.csv || fail 'a model does not know how times are written'
+refused 4 "times are as --time-format '%d.%m.%Y' says" -- predict -m german --source events=log.csv --as-of 2011-06-01 -O x.csv
+refused 4 "--time-format '%d/%m/%Y' reads others, ms milliseconds" -- import -O x.h5 --events german.csv "${log[@]:2}" "${label[@]}"
+refused 2 'it needs year, month and day' -- import -O x.h5 "${log[@]}" --time-format %d.%m "${label[@]}"
+refused 4 'is no time' -- import -O x.h5 "${log[@]}" --time-format ms "${label[@]}"
+
+# What a sample of a table cannot be.
+awk 'BEGIN { print "Customer,asked,again"; for (c = 1; c <= 60; c++) print c ",01/06/2011," (c % 2 ? "yes" : "no") }' >asked.csv
+asked=(--samples asked.csv "${german[@]:2}" --as-of asked --target again --type asked=date:%d/%m/%Y)
+sed 's/item/caf\xe9/' german.csv >latin.csv
+expect 0 import -O x.h5 --events latin.csv "${asked[@]}" --encoding latin1
+expect 0 train -c "$presets/purchase-lstm.yaml" --dataset x.h5 --run-dir latin --seed 3 --set trainer.max_epochs=1
+expect 0 predict -m latin --dataset x.h5 -O d.csv --force
+expect 0 predict -m latin --source asked=asked.csv --source events=latin.csv -O s.csv --force
+cmp -s d.csv s.csv || fail 'a model of samples does not know how the log is written'
+rm x.h5
+sed 's/2011/2001/' asked.csv >early.csv
+refused 4 'no sample has an event before its date; the log is of 2011-01-' -- import -O x.h5 --events german.csv --samples early.csv "${asked[@]:2}"
+sed 's/2011/2031/' asked.csv >late.csv
+expect 0 import -O x.h5 --events german.csv --samples late.csv "${asked[@]:2}"
+grep -q 'note     60 samples are of after the last event' out || fail 'no word of late samples'
+rm x.h5
+refused 2 'labels and events of samples are read from files alone' -- import -O x.h5 "${asked[@]}" --events sqlite:log.db
+
+# What stands for a missing time; keys, quotes, lists and names that cannot be.
+sed '3s/,2011-..-..,/,9999-12-31,/' log.csv >far.csv
+expect 0 import -O far.h5 --events far.csv "${log[@]:2}" "${label[@]}"
+grep -q 'to 9999-12-31: does one stand for a missing time?' err || fail 'no word of a time that cannot be'
+awk -F, -v OFS=, 'NR == 3 { while (length($1) < 2000) $1 = $1 $1 "0" } { print }' log.csv >long.csv
+refused 4 "long.csv:3: row 2, column 'Customer': a key of" -- import -O x.h5 --events long.csv "${log[@]:2}" "${label[@]}"
+sed '3s/item/"item/' log.csv >quote.csv
+refused 4 'is never closed' -- import -O x.h5 --events quote.csv "${log[@]:2}" "${label[@]}"
+grep -q -- '--no-quotes reads files' err || fail 'no way out of an open quote'
+printf '[\n{"Customer": 1}\n]\n' >list.json
+refused 4 'lines are read that hold an object each, not a list of them' -- import -O x.h5 --events list.json "${log[@]:2}" "${label[@]}"
+sed 1s/Price/Item/ log.csv >twice.csv
+refused 4 'of a log, rename one in the file' -- import -O x.h5 --events twice.csv "${log[@]:2}" "${label[@]}"
+refused 4 '(2.5, neither 2,5 nor 1,000)' -- import -O x.h5 "${log[@]}" --amount Item "${label[@]}"
 exit $failed

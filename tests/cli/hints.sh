@@ -355,6 +355,14 @@ printf 'what,price\ni0,1\ni1,2\ni2,4\n' >prices.csv
 wares=("${log[@]}" --events log.csv --item what --samples wares.csv --as-of asked --target answers)
 hint 2 "events.what is the log's, whose items it tells of; wares.what the samples'" "${wares[@]}" --join prices.csv:what
 follow "${wares[@]}" --join prices.csv:events.what
+sed '1s/$/,since/; 2,$s/$/,2010-01-25/' asked.csv >since.csv
+early=("${log[@]}" --events log.csv --samples since.csv --target answers --ignore asked)
+hint 4 "--as-of names the column with samples' dates" "${early[@]}" --as-of since
+follow "${early[@]}" --as-of asked
+sed 's/,2011-\(..\)-\(..\),/,\2.\1.2011,/' log.csv >dotted.csv
+hint 4 'reads others, ms milliseconds' "${log[@]}" --events dotted.csv "${cut[@]}"
+hint 4 "times are as --time-format '" "${log[@]}" --events dotted.csv "${cut[@]}" --time-format %d/%m/%Y
+follow "${log[@]}" --events dotted.csv "${cut[@]}" --time-format %d.%m.%Y
 hint 2 '--session-gap 30m' import -O next.h5 --events log.csv --entity who --time when --item what --next-item session -q
 follow import -O next.h5 --events log.csv --entity who --time when --item what --next-item session --session-gap 30m -q
 hint 4 ' excluded by --where, ' "${log[@]}" --events log.csv "${cut[@]}" --where 'n > 9'
