@@ -98,6 +98,7 @@ combiner:
     - {Dot: {axes: 1, normalize: true}, name: alike, inputs: [a, b]}
     - {Reshape: {target_shape: [4, 4]}, name: square, inputs: [b]}
     - {Dot: {axes: [1, 2]}, name: turned, inputs: [square, square]}
+    - {Softmax: {}, name: shares}
     - {Flatten: {}, name: flat}
     - {Concatenate: {}, inputs: [normal, pairs, fields, alike, flat]}
 trainer: {max_epochs: 3, batch_size: 64}
