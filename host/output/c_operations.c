@@ -421,8 +421,8 @@ static const emitter emitters[] = {
     {CO_OP_TANH, "tanh", hyperbolic_tangent, NULL},
     {CO_OP_ACTIVATION, "activation", activation, NULL},
     {CO_OP_SOFTMAX, "softmax", softmax, NULL},
-    {CO_OP_MASKED_SOFTMAX, "softmax", softmax,
-     NULL}, // lengths are of events, which are not exported
+    // Without lengths: those are of events, which are not exported.
+    {CO_OP_MASKED_SOFTMAX, "softmax", softmax, NULL},
     {CO_OP_BATCH_NORM_INFERENCE, "batch_norm_inference", batch_norm, NULL},
     {CO_OP_LAYER_NORM, "layer_norm", layer_norm, NULL},
     {CO_OP_MATMUL, "matmul", matmul, NULL},
