@@ -488,31 +488,25 @@ co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted
   return status;
 }
 
-static co_status compare_fitted(bool *out, co_h5 *file, co_arena *arena, const co_fitted *fitted) {
-  const char *path = fitted_path(arena, fitted);
-  const size_t bytes = (size_t)co_shape_count(&fitted->shape) * co_dtype_size(fitted->dtype);
+static co_status find_fitted(co_fitted *out, co_arena *arena, co_h5 *file) {
+  const char *path = fitted_path(arena, out);
   co_h5_info info;
   if (!path) return CO_ERR_MEMORY;
   if (!co_h5_exists(file, path)) return CO_OK;
   CO_RETURN_IF_FAILED(co_h5_get_info(file, path, &info));
-  if (info.is_group || info.is_string || !co_shape_equal(&info.shape, &fitted->shape)) return CO_OK;
-  void *there = co_arena_alloc(arena, bytes + 1, 1);
-  if (!there) return CO_ERR_MEMORY;
-  CO_RETURN_IF_FAILED(co_h5_read(file, path, fitted->dtype, &fitted->shape, there));
-  *out = memcmp(there, fitted->bytes, bytes) != 0;
-  return CO_OK;
+  if (info.is_group || info.is_string || !co_model_is_stored(&info, &info.shape)) return CO_OK;
+  out->shape = info.shape;
+  out->bytes =
+      co_arena_alloc(arena, (size_t)co_shape_count(&info.shape) + 1, co_dtype_size(out->dtype));
+  return out->bytes ? co_h5_read(file, path, out->dtype, &info.shape, out->bytes) : CO_ERR_MEMORY;
 }
 
-co_status co_model_file_has_other(bool *out, co_context *ctx, const char *path,
-                                  const co_fitted *fitted) {
-  co_h5 *file = NULL;
-  co_arena *arena;
-  *out = false;
-  CO_RETURN_IF_FAILED(co_arena_create(&arena, ctx));
-  co_status status = co_h5_open(&file, ctx, path, CO_ERR_MODEL);
-  if (status == CO_OK) status = compare_fitted(out, file, arena, fitted);
+co_status co_model_file_find_fitted(co_fitted *out, co_arena *arena, const char *path) {
+  co_h5 *file;
+  out->bytes = NULL;
+  CO_RETURN_IF_FAILED(co_h5_open(&file, co_arena_context(arena), path, CO_ERR_MODEL));
+  co_status status = find_fitted(out, arena, file);
   co_h5_abandon(file);
-  co_arena_free(arena);
   return status;
 }
 

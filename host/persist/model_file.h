@@ -115,10 +115,6 @@ typedef struct co_model_file {
 // What is damaged or of another format is CO_ERR_MODEL, what cannot be read CO_ERR_IO.
 co_status co_model_file_read(co_model_file *out, co_arena *arena, const char *path);
 // Fills fitted arrays by their names.
-// Whether the file has the array with other values than these; one that it lacks, or has in another shape, is
-// not compared.
-co_status co_model_file_has_other(bool *out, co_context *ctx, const char *path,
-                                  const co_fitted *fitted);
 co_status co_model_file_read_fitted(co_context *ctx, const char *path, co_fitted *const *fitted,
                                     int64_t count);
 // Empty where the file has none.
@@ -138,8 +134,14 @@ typedef struct co_weight_match {
   bool known;     // one of that name
   bool taken;     // and of the same shape
   co_shape shape; // where it is known: that in the file
+  // Given: the dimension + 1 that belongs to tokens, which may be of another size there, 0 = none; and of
+  // each of its places that in the file, -1 = none, which stays as it is. NULL: the same one.
+  int of_tokens;
+  const int64_t *from;
 } co_weight_match;
-// Fills `out`, parallel to the store's entries. With `write` parameters and state that match become the
+// An array of that feature, name and type, of any shape, into the arena; bytes NULL = the file has none.
+co_status co_model_file_find_fitted(co_fitted *out, co_arena *arena, const char *path);
+// Fills `out`, parallel to the store's entries, but for what is given. With `write` parameters and state that match become the
 // store's (weights and their moving average; optimizer's slots stay), the others stay as they are.
 co_status co_model_file_take_weights(co_weight_match *out, co_context *ctx, const char *path,
                                      co_store *store, bool write);

@@ -3,8 +3,8 @@
 // reads that model no more, unless it has no checkpoint yet, or goes on to a refit.
 #include <string.h>
 
+#include "host/train/initial_tokens.h"
 #include "host/train/session_private.h"
-#include "models/text_output.h"
 
 // ---- which model -------------------------------------------------------------------------------
 
@@ -33,23 +33,6 @@ static void warn_of_classes(const co_session *t, const co_model_file *file) {
           "of the one with its number",
           here->name, t->initial_path);
   }
-}
-
-// So do those of a text's decoder to its tokens.
-static co_status warn_of_texts(const co_session *t) {
-  for (int64_t i = 0; i < t->model->output_count; i++) {
-    const co_output_feature *output = &t->model->outputs[i];
-    bool other = false;
-    if (output->text)
-      CO_RETURN_IF_FAILED(
-          co_model_file_has_other(&other, t->ctx, t->initial_path, output->text->vocabulary));
-    if (other)
-      co_log(t->ctx, CO_LOG_WARN, "init_from",
-             "output '%s' writes other tokens than in %s: weights that belong to a token become "
-             "those of the one with its number",
-             output->name, t->initial_path);
-  }
-  return CO_OK;
 }
 
 static co_status refuse_other(const co_session *t) {
@@ -117,6 +100,8 @@ static co_status take(co_session *t, co_weight_match *matches, bool write) {
   co_store *store = co_program_store(t->program);
   int64_t taken = 0;
   co_text others;
+  CO_RETURN_IF_FAILED(
+      co_initial_tokens(matches, t->arena, store, t->model, t->initial_path, write));
   CO_RETURN_IF_FAILED(co_model_file_take_weights(matches, t->ctx, t->initial_path, store, write));
   co_text_init(&others, t->ctx);
   for (int64_t i = 0; i < store->count; i++)
@@ -181,6 +166,5 @@ co_status co_session_initial_weights(co_session *t) {
   CO_RETURN_IF_FAILED(co_store_initialize(co_program_store(t->program), t->state.seed));
   if (!t->initial_path) return CO_OK;
   CO_RETURN_IF_FAILED(read_again(t));
-  CO_RETURN_IF_FAILED(warn_of_texts(t));
   return take_weights(t, true);
 }
