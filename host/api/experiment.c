@@ -417,7 +417,7 @@ static co_status run(co_experiment *e) {
     co_status status = run_one(e, i);
     if (status != CO_OK) return e->problems->count ? status : note_run(e, i, status);
   }
-  co_experiment_pairs_end(e);
+  CO_RETURN_IF_FAILED(co_experiment_pairs_end(e));
   CO_RETURN_IF_FAILED(co_experiment_write(e));
   co_run_mark_latest(e->ctx, e->path);
   return CO_OK;

@@ -55,6 +55,8 @@ typedef struct co_experiment {
   int64_t metric_count;
   co_experiment_pair *pairs;
   int64_t pair_count, pair_capacity, draws;
+  co_experiment_pair *partial; // those that some runs lack: no means of them; the arena's
+  int64_t partial_count;
   co_score_columns columns; // of scores, of which the names outlive a fold's model
   co_text cells;            // of all rows scored so far, as CSV with a comma before each
   co_experiment_cells *row_cells;
@@ -66,7 +68,7 @@ co_status co_experiment_measure(co_experiment *e, int64_t run, co_dataset *datas
 co_status co_experiment_pair_run(co_experiment *e, int64_t run,
                                  const co_comparison_request *request);
 // After the last run: means over the runs, and intervals of the differences.
-void co_experiment_pairs_end(co_experiment *e);
+co_status co_experiment_pairs_end(co_experiment *e);
 void co_experiment_pairs_render(const co_experiment *e, co_json *json);
 void co_experiment_pairs_print(const co_experiment *e, co_text *text);
 // Writes experiment.json, of folds also oof.csv.

@@ -100,14 +100,17 @@ co_status co_experiment_pair_run(co_experiment *e, int64_t run,
   return status;
 }
 
-void co_experiment_pairs_end(co_experiment *e) {
+co_status co_experiment_pairs_end(co_experiment *e) {
   int64_t kept = 0;
+  e->partial = co_arena_alloc(e->arena, (size_t)e->pair_count + 1, sizeof *e->partial);
+  if (!e->partial) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < e->pair_count; i++) {
     co_experiment_pair p = e->pairs[i];
     if (p.runs < e->count) { // means would be of other rows
       co_log(e->ctx, CO_LOG_INFO, "experiment",
              "%s of '%s' beside %s is there in %lld of %lld runs only, and left out", p.id,
              p.output, p.baseline, (long long)p.runs, (long long)e->count);
+      e->partial[e->partial_count++] = p;
       continue;
     }
     p.value /= (double)e->count;
@@ -119,6 +122,7 @@ void co_experiment_pairs_end(co_experiment *e) {
     e->pairs[kept++] = p;
   }
   e->pair_count = kept;
+  return CO_OK;
 }
 
 // ---- the report --------------------------------------------------------------------------------
@@ -179,11 +183,32 @@ static void render(const co_experiment *e, co_json *json, render_pair *value) {
   co_json_close(json);
 }
 
+// [{baseline, output, metric, runs: in which it is there}]
+static void render_partial(const co_experiment *e, co_json *json) {
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < e->partial_count; i++) {
+    const co_experiment_pair *p = &e->partial[i];
+    co_json_open(json, '{');
+    co_json_key(json, "baseline");
+    co_json_string(json, p->baseline);
+    co_json_key(json, "output");
+    co_json_string(json, p->output);
+    co_json_key(json, "metric");
+    co_json_string(json, p->id);
+    co_json_key(json, "runs");
+    co_json_int(json, p->runs);
+    co_json_close(json);
+  }
+  co_json_close(json);
+}
+
 void co_experiment_pairs_render(const co_experiment *e, co_json *json) {
   co_json_key(json, "baselines");
   render(e, json, render_value);
   co_json_key(json, "paired");
   render(e, json, render_paired);
+  co_json_key(json, "not_in_every_run");
+  render_partial(e, json);
 }
 
 static const co_experiment_pair *find_shown(const co_experiment *e, const char *baseline,

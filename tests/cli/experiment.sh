@@ -97,6 +97,19 @@ json folds.0.rows.test=100 folds.0.rows.validation=23 folds.0.rows.train=177
 has '"intervals":{"bought":{"log_loss":null' out
 [ "$(wc -l <fixed/oof.csv)" = 101 ] || fail 'rows that only train are scored'
 
+# A fold whose rows are all of one class has no area under a curve: what is not in every run is listed, with how often
+# it is there, and has no mean.
+has '"not_in_every_run":[]' out
+(echo fold,validation && awk -F, 'NR > 1 { print ($3 == "no" && NR % 2 ? 0 : NR % 3 == 0 ? 1 : 2) ",0" }' visitors.csv) >one_class.csv
+expect 0 experiment -c c.yaml --dataset d.h5 --folds one_class.csv --run-dir one_class --json
+tr -d ' \n' <one_class/experiment.json >flat
+for file in out flat; do
+  has '"not_in_every_run":[{"baseline":"' "$file"
+  has '"output":"bought","metric":"roc_auc","runs":2}' "$file"
+done
+! sed 's/.*"baselines"//; s/"not_in_every_run".*//' flat | grep -q roc_auc || fail 'means of other rows'
+
+
 # ---- seeds instead of folds: plain runs over the stored splits; killed and gone on with
 expect 0 experiment -c c.yaml --dataset d.h5 --seeds 3 --seed 5 --run-dir seeds --json
 json split=test seeds.0.run=seed-0 seeds.2.seed=7 interval.method=student_t_over_seeds
