@@ -162,7 +162,7 @@ static co_status sample_purchase(co_events_import *m, int64_t entity, const co_e
     if (repeated) continue;
     if (tests && !m->known[item]) {
       m->result->unknown_targets++;
-      continue;
+      if (!m->options->keep_new_items) continue;
     }
     s.target = item;
     CO_RETURN_IF_FAILED(add_sample(m, &s));
@@ -307,4 +307,36 @@ co_status co_event_check_rows(const co_events_import *m) {
                  "no sample has an event before its date; the log is of %s to %s", first, last);
   co_hint("--as-of names the column with samples' dates, --time that with events'");
   return status;
+}
+
+static const char *first_label(const co_import_events_options *o) {
+  const char *found = NULL;
+  for (int k = CO_LABEL_KIND_COUNT - 1; k >= CO_LABEL_ANY; k--)
+    if (o->labels[k]) found = o->labels[k];
+  return found;
+}
+
+co_status co_event_samples_check(co_events_import *m) {
+  const co_import_events_options *o = m->options;
+  static const char *const names[] = {"training", "validation", "test"};
+  for (int64_t i = 0; i < m->sample_count; i++)
+    m->result->rows[m->samples[i].split]++;
+  if (!m->sample_count) {
+    co_status status =
+        co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "there is no sample");
+    co_hint("no entity has events enough before its cut-off");
+    return status;
+  }
+  if (o->sampling == CO_SAMPLE_CUTOFFS && first_label(o) &&
+      (m->result->positives == 0 || m->result->positives == m->sample_count)) {
+    co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
+                                  "the label '%s' is %s of all samples", first_label(o),
+                                  m->result->positives ? "yes" : "no");
+    co_hint("another --label-window or --cutoff");
+    return status;
+  }
+  for (int s = 0; o->sampling != CO_SAMPLE_AS_OF && s < CO_SPLIT_COUNT; s++)
+    if (!m->result->rows[s])
+      co_log(m->ctx, CO_LOG_WARN, "import", "no sample fell into the %s split", names[s]);
+  return CO_OK;
 }

@@ -106,6 +106,7 @@ static co_status print_options(co_events_import *m, const char *digest) {
   co_text_printf(t, "censored: %d\nleast_events: %" PRId64 "\nsplit: %.17g %.17g %.17g\n",
                  o->allow_censored, o->least_events, o->split.share[0], o->split.share[1],
                  o->split.share[2]);
+  if (o->keep_new_items) co_text_printf(t, "keep_new_items: true\n");
   co_text_printf(t, "seed: %" PRIu64 "\n", o->seed);
   return t->status;
 }
@@ -201,14 +202,20 @@ static co_status choose_values(co_events_import *m) {
 
 static co_status read_items(co_events_import *m) {
   if (!m->items.ctx) return CO_OK;
+  if (m->options->target && m->values[m->item].others)
+    CO_RETURN_IF_FAILED(
+        co_items_append(&m->items, &m->log.categories[m->item], &m->log.category_count[m->item]));
   m->items.known = m->values[m->item].others ? m->known_items : 0;
   CO_RETURN_IF_FAILED(
       co_items_read(&m->items, m->log.categories[m->item], m->log.category_count[m->item]));
   m->result->unlisted = m->items.unlisted;
   m->result->newcomers = m->items.newcomers;
   if (!m->options->members) return CO_OK;
-  return co_items_new_classes(&m->result->new_items, &m->new_code, &m->items,
-                              m->log.category_count[m->item]);
+  CO_RETURN_IF_FAILED(co_items_new_classes(&m->result->new_items, &m->new_code, &m->items,
+                                           m->log.categories[m->item],
+                                           m->log.category_count[m->item]));
+  m->result->new_items.target = m->options->target;
+  return CO_OK;
 }
 
 // Of an import all columns of a table of items are found out, of a scoring those that it needs are known.
@@ -518,38 +525,6 @@ static co_status write_source(co_events_import *m) {
 }
 
 // NULL = there is none.
-static const char *first_label(const co_import_events_options *o) {
-  const char *found = NULL;
-  for (int k = CO_LABEL_KIND_COUNT - 1; k >= CO_LABEL_ANY; k--)
-    if (o->labels[k]) found = o->labels[k];
-  return found;
-}
-
-static co_status check_samples(co_events_import *m) {
-  const co_import_events_options *o = m->options;
-  static const char *const names[] = {"training", "validation", "test"};
-  for (int64_t i = 0; i < m->sample_count; i++)
-    m->result->rows[m->samples[i].split]++;
-  if (!m->sample_count) {
-    co_status status =
-        co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0, "there is no sample");
-    co_hint("no entity has events enough before its cut-off");
-    return status;
-  }
-  if (o->sampling == CO_SAMPLE_CUTOFFS && first_label(o) &&
-      (m->result->positives == 0 || m->result->positives == m->sample_count)) {
-    co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(&m->scan, 0), 0, 0,
-                                  "the label '%s' is %s of all samples", first_label(o),
-                                  m->result->positives ? "yes" : "no");
-    co_hint("another --label-window or --cutoff");
-    return status;
-  }
-  for (int s = 0; o->sampling != CO_SAMPLE_AS_OF && s < CO_SPLIT_COUNT; s++)
-    if (!m->result->rows[s])
-      co_log(m->ctx, CO_LOG_WARN, "import", "no sample fell into the %s split", names[s]);
-  return CO_OK;
-}
-
 static co_status write_items(co_events_import *m) {
   return co_items_write(&m->items, m->writer, TABLE, "item", m->log.categories[m->item],
                         m->log.category_count[m->item]);
@@ -565,7 +540,7 @@ static co_status write_output(co_events_import *m) {
       co_dataset_writer_events(m->writer, TABLE, entity, "time", m->log.entities, m->log.offsets));
   CO_RETURN_IF_FAILED(open_columns(m));
   CO_RETURN_IF_FAILED(write_entities(m));
-  CO_RETURN_IF_FAILED(check_samples(m));
+  CO_RETURN_IF_FAILED(co_event_samples_check(m));
   CO_RETURN_IF_FAILED(write_samples(m));
   if (o->joined) CO_RETURN_IF_FAILED(write_items(m));
   CO_RETURN_IF_FAILED(write_source(m));

@@ -60,9 +60,10 @@ typedef struct co_import_events_options {
   int64_t cutoff_count;
   int64_t gap, window; // seconds: labels are of [cut-off + gap, cut-off + gap + window)
   const char *labels[CO_LABEL_KIND_COUNT]; // names of the targets of cut-offs, NULL = there is none
-  bool allow_censored;                     // windows may end after the last event
-  int64_t least_events;                    // entities with fewer are left out; 0 = none are
-  co_split_rule split; // of entities, where one cut-off does not decide it: random
+  bool keep_new_items;  // of CO_SAMPLE_TIME: test rows may have targets that were never had before
+  bool allow_censored;  // windows may end after the last event
+  int64_t least_events; // entities with fewer are left out; 0 = none are
+  co_split_rule split;  // of entities, where one cut-off does not decide it: random
   uint64_t seed;
   bool force;
   const char *temporary_folder; // NULL = beside the output
@@ -78,6 +79,8 @@ typedef struct co_import_events_options {
   struct co_items *surveyed; // of CO_SAMPLE_ROWS: found out already, taken from here
   bool newcomers;            // of scoring: it may tell of items that the schema has not
   bool members; // … and of what they look like and say, which makes them classes of their own
+  const char *
+      target; // … that this target of the model has, too, whether the log has them or not; NULL = none
   const char *const *population;
   int64_t population_count;
   // Of CO_SAMPLE_ROWS: the rows' entities, by their place in the population, and times. What is added to

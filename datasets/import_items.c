@@ -527,24 +527,71 @@ co_status co_items_write(co_items *items, co_dataset_writer *writer, const char 
 
 // ---- new items ---------------------------------------------------------------------------------
 
+co_status co_items_append(const co_items *items, const char *const **names, int64_t *count) {
+  const char **all =
+      co_arena_alloc(items->arena, (size_t)(*count + items->keys.count) + 1, sizeof *all);
+  co_dictionary own = {0};
+  co_status status = all ? co_dictionary_create(&own, items->ctx) : CO_ERR_MEMORY;
+  int64_t found = *count;
+  for (int64_t i = 0; status == CO_OK && i < *count; i++) {
+    all[i] = (*names)[i];
+    status = co_dictionary_add(&own, all[i], strlen(all[i]), 0, NULL);
+  }
+  for (int64_t i = 0; status == CO_OK && i < items->keys.count; i++) {
+    const co_word *word = &items->keys.words[i];
+    if (co_dictionary_find(&own, word->text, word->length)) continue;
+    all[found] = co_arena_strndup(items->arena, word->text, word->length);
+    status = all[found++] ? CO_OK : CO_ERR_MEMORY;
+  }
+  co_dictionary_free(&own);
+  *names = all;
+  *count = found;
+  return status;
+}
+
+// What the columns that the model reads say of the `count` new items of these codes.
+static co_status list_values(co_new_classes *out, const co_items *items, const int64_t *code) {
+  co_class_values *values =
+      co_arena_alloc(items->arena, (size_t)items->column_count + 1, sizeof *values);
+  if (!values) return CO_ERR_MEMORY;
+  for (int64_t k = 0; k < items->column_count; k++) {
+    const co_item_column *c = &items->columns[k];
+    const size_t size = co_dtype_size(c->column.dtype);
+    char *bytes = co_arena_alloc(items->arena, (size_t)out->count + 1, size);
+    if (!bytes) return CO_ERR_MEMORY;
+    for (int64_t i = 0; i < out->count; i++)
+      memcpy(bytes + (size_t)i * size, (const char *)c->values + (size_t)code[i] * size, size);
+    values[k] = (co_class_values){co_arena_strdup(items->arena, c->column.name), bytes};
+    if (!values[k].column) return CO_ERR_MEMORY;
+  }
+  out->values = values;
+  out->value_count = items->column_count;
+  return CO_OK;
+}
+
 co_status co_items_new_classes(co_new_classes *out, int32_t **code, co_items *items,
-                               int64_t count) {
+                               const char *const *names, int64_t count) {
   const co_image_cells *cells = &items->picture.images;
   const size_t room = (size_t)(count - items->known) + 1;
   const char **pictures = co_arena_alloc(items->arena, room, sizeof *pictures);
   const char **texts = co_arena_alloc(items->arena, room, sizeof *texts);
+  const char **called = co_arena_alloc(items->arena, room, sizeof *called);
+  int64_t *old = co_arena_alloc(items->arena, room, sizeof *old);
   int32_t *codes = *code = co_arena_alloc(items->arena, room, sizeof *codes);
   int64_t found = 0;
   *out = (co_new_classes){.column = NULL};
-  if (!pictures || !texts || !codes) return CO_ERR_MEMORY;
+  if (!pictures || !texts || !called || !old || !codes) return CO_ERR_MEMORY;
   for (int64_t i = items->known; i < count; i++) {
     codes[i - items->known] = items->listed[i] ? (int32_t)(items->known + found) : -1;
     if (!items->listed[i]) continue;
     pictures[found] = items->pictures[i];
+    called[found] = names[i];
+    old[found] = i;
     texts[found++] = items->descriptions[i];
   }
   if (!found) return CO_OK;
-  *out = (co_new_classes){.column = "item", .count = found};
+  *out = (co_new_classes){.column = "item", .count = found, .names = called};
+  CO_RETURN_IF_FAILED(list_values(out, items, old));
   if (items->description_name) out->descriptions = texts;
   if (!items->picture_name) return CO_OK;
   uint8_t *pixels =

@@ -62,7 +62,11 @@ co_status co_items_write(co_items *items, co_dataset_writer *writer, const char 
                          const char *column, const char *const *names, int64_t count);
 // Of a scoring: the items that the model lacks and the table has, in the arena. *code, by the item's code less
 // `known`, is the class of each; -1 = the table lacks it.
-co_status co_items_new_classes(co_new_classes *out, int32_t **code, co_items *items, int64_t count);
+// `names`: of all items.
+co_status co_items_new_classes(co_new_classes *out, int32_t **code, co_items *items,
+                               const char *const *names, int64_t count);
+// Of a scoring: items of the table that are none of the `*count` names are put behind them, in its order.
+co_status co_items_append(const co_items *items, const char *const **names, int64_t *count);
 void co_items_free(co_items *items); // legal on a zeroed struct
 
 #ifdef __cplusplus

@@ -73,6 +73,7 @@ typedef struct cohort_import_events_options {
   bool allow_censored; // windows may end after the last event
   // Instead of labels: "leave-one-out", "session", or "time:T" (from T on is test).
   const char *next_item;
+  bool keep_new_items;  // of "time:T": items never bought before T are targets of test rows, too
   int64_t least_events; // entities with fewer before a cut-off are left out
   bool no_rfm;          // without recency, frequency, monetary value and tenure as columns
   // A table of the items, of which there is one join, by `item`: its numbers and categories become columns of

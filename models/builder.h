@@ -17,8 +17,8 @@ typedef struct co_model_builder {
 
 // Field tables, for help.
 extern const co_field co_input_fields[], co_output_fields[], co_loss_fields[], co_combiner_fields[],
-    co_bottleneck_fields[], co_copy_fields[], co_tied_fields[], co_event_decoder_fields[],
-    co_text_decoder_fields[];
+    co_bottleneck_fields[], co_copy_fields[], co_tied_fields[], co_catalogue_fields[],
+    co_event_decoder_fields[], co_text_decoder_fields[];
 extern const co_field co_selector_fields[], co_target_selector_fields[], co_default_fields[];
 extern const co_field co_decision_fields[], co_profit_fields[];
 
@@ -70,6 +70,7 @@ co_status co_model_add_copying_head(co_model_builder *b, const co_output_feature
 typedef struct co_item_table {
   co_value features, table; // table: CO_NO_VALUE where an output has none
   int64_t first;            // row of class 0
+  co_value trained;         // of the decoder `catalogue`: logits that training reads
 } co_item_table;
 // The events whose items are the target's classes, by the input's name or the first; a problem leaves
 // *out NULL.
@@ -81,6 +82,11 @@ co_status co_model_add_tied_head(co_model_builder *b, const co_output_feature *f
 // The same with a table of its own.
 co_status co_model_add_table_head(co_model_builder *b, const co_output_feature *feature,
                                   co_value in, co_item_table *items, co_value *out);
+// catalogue.c: options of the decoder `catalogue`, with what is learned for it, and its logits.
+co_status co_model_read_catalogue(co_model_builder *b, const char *path,
+                                  co_output_feature *feature);
+co_status co_model_add_catalogue_head(co_model_builder *b, const co_output_feature *feature,
+                                      co_value in, co_item_table *items, co_value *out);
 // What sampled_softmax trains: in place of the prediction the logits of the target and of the classes
 // drawn, in place of the target its place among them, the first.
 co_status co_model_sample_logits(co_model *model, const co_output_feature *feature,

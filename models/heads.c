@@ -215,11 +215,14 @@ static co_status add_loss(co_model *model, co_output_feature *feature, const co_
   if (members) CO_RETURN_IF_FAILED(repeat_target(graph, members, &trained));
   if (feature->loss->sampled && !model->scored)
     CO_RETURN_IF_FAILED(co_model_sample_logits(model, feature, items, &trained));
+  const bool apart = feature->catalogue && !model->scored;
+  if (apart) trained.prediction = items->trained;
   CO_RETURN_IF_FAILED(co_loss_emit_apart(graph, feature->loss, &feature->loss_attr, feature->name,
                                          feature->weight, &trained, &reported));
   co_loss_info *loss = &graph->losses[feature->loss_index];
   loss->prediction = prediction;
   loss->degree = feature->loss->degree;
+  loss->sampled |= apart;
   if (feature->normalization) loss->scale = feature->normalization[CO_NORMALIZATION_scale].bytes;
   if (!feature->column) return CO_OK;
   return co_metrics_emit(graph, feature->name, feature->column->type, prediction, target,
@@ -253,6 +256,7 @@ static co_status add_head(co_model_builder *b, co_output_feature *feature, co_va
                            "output_features.%s: sampled_softmax goes with no decoder, or one of "
                            "type tied",
                            feature->name);
+  if (feature->catalogue) return co_model_add_catalogue_head(b, feature, in, items, out);
   if (tied) return co_model_add_tied_head(b, feature, in, items, out);
   if (sampled) return co_model_add_table_head(b, feature, in, items, out);
   if (co_decoder_is(feature->decoder, "copy"))

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/builder.h"
+#include "models/catalogue.h"
 #include "models/features/category.h"
 #include "models/features/scalar.h"
 #include "models/text_output.h"
@@ -63,6 +64,14 @@ static void list_text(co_model *model, const co_text_output *text) {
     model->fitted[model->fitted_count++] = arrays[i];
 }
 
+static void list_catalogue(co_model *model, const co_catalogue *c) {
+  model->fitted[model->fitted_count++] = c->rows;
+  if (c->numbers) model->fitted[model->fitted_count++] = c->numbers;
+  if (c->edges) model->fitted[model->fitted_count++] = c->edges;
+  for (int64_t k = 0; k < c->column_count; k++)
+    if (c->codes[k]) model->fitted[model->fitted_count++] = c->codes[k];
+}
+
 static co_status declare_fitted(co_model *model) {
   int64_t count = 0;
   for (int64_t i = 0; i < model->input_count; i++) {
@@ -73,6 +82,8 @@ static co_status declare_fitted(co_model *model) {
     count += feature->fitted_count;
   }
   count += (7 + CO_NORMALIZATION_ARRAYS) * model->output_count;
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].catalogue) count += 3 + model->outputs[i].catalogue->column_count;
   model->fitted = co_arena_alloc(model->arena, (size_t)count + 2, sizeof *model->fitted);
   if (!model->fitted) return CO_ERR_MEMORY;
   for (int64_t i = 0; i < model->input_count; i++)
@@ -86,6 +97,7 @@ static co_status declare_fitted(co_model *model) {
     for (int k = 0; model->outputs[i].normalization && k < CO_NORMALIZATION_ARRAYS; k++)
       model->fitted[model->fitted_count++] = &model->outputs[i].normalization[k];
     if (model->outputs[i].text) list_text(model, model->outputs[i].text);
+    if (model->outputs[i].catalogue) list_catalogue(model, model->outputs[i].catalogue);
   }
   return CO_OK;
 }
@@ -272,6 +284,7 @@ bool co_model_describe(int i, const char **path, const char **doc, const co_fiel
        co_copy_fields},
       {"output_features.decoder", "Of next items: their embedding is the output's table.",
        co_tied_fields},
+      {"output_features.decoder", "Of next items: by what their table says.", co_catalogue_fields},
       {"output_features.decoder", "Of a text: what writes it.", co_text_decoder_fields},
       {"output_features.event_decoder", "Of a reconstruction of events: what goes through them.",
        co_event_decoder_fields},

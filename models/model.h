@@ -18,6 +18,7 @@ extern "C" {
 
 typedef struct co_feature_class co_feature_class;
 typedef struct co_text_output co_text_output;
+typedef struct co_catalogue co_catalogue;
 
 // An input feature: a column with preprocessing, augmentation and encoder.
 typedef struct co_input_feature {
@@ -99,6 +100,7 @@ typedef struct co_output_feature {
   co_variational *variational;          // NULL = it is none
   co_text_output *text;                 // of what writes texts (text_output.h), else NULL; what the
                                         // network predicts is then what the decoder reads
+  co_catalogue *catalogue;  // of what scores items by their table (catalogue.h), else NULL
   const char *const *parts; // names of the `width` errors that a reconstruction of columns predicts
   const co_loss_class *loss;
   co_op_attr loss_attr;     // of its operation

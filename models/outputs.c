@@ -29,7 +29,7 @@ const co_field co_output_fields[] = {
     {"decoder", CO_FIELD_NODE, offsetof(output_options, decoder), "null", 0, 0, NULL,
      "Layers in place of one Dense layer, as an encoder: {type: graph, layers: […]}; of a "
      "reconstruction of all, before it; of a generator, from noise to image. Of next items, {type: "
-     "copy} or {type: tied}. Of a text, {type: rnn, cell_type: gru, units: 64}.",
+     "copy}, {type: tied} or {type: catalogue}. Of a text, {type: rnn, cell_type: gru, units: 64}.",
      NULL},
     {"event_decoder", CO_FIELD_NODE, offsetof(output_options, event_decoder), "null", 0, 0, NULL,
      "Of a reconstruction of events: {cell_type: gru, units: 64}.", NULL},
@@ -412,6 +412,8 @@ static co_status read_output(co_model_builder *b, const co_node *item, const cha
   feature->weight = options.weight;
   if (feature->column && feature->column->type == CO_COLUMN_TEXT)
     CO_RETURN_IF_FAILED(co_model_read_text_output(b, item, options.decoder, path, feature));
+  if (co_decoder_is(options.decoder, "catalogue"))
+    CO_RETURN_IF_FAILED(co_model_read_catalogue(b, path, feature));
   if (b->problems->count > before) return CO_OK;
   char *loss = co_arena_format(b->model->arena, "%s.loss", path);
   char *decision = co_arena_format(b->model->arena, "%s.decision", path);

@@ -63,6 +63,8 @@ static co_status choose_sampling(co_import_events_options *out,
       return status;
     }
     out->cutoff_count = timed;
+    if (o->keep_new_items && !timed)
+      return co_fail(CO_ERR_USAGE, "--keep-new-items goes with --next-item time:T");
     return timed ? co_events_time(times, "next-item time:", o->next_item + 5) : CO_OK;
   }
   if (o->label_amount && !o->amount) {
@@ -152,7 +154,9 @@ static void report(cohort_result *result, const cohort_import_events_options *o,
     count(json, text, "no_time", "lines have no time", done->no_time);
     count(json, text, "no_item", "lines have no item", done->no_value);
     if (o->tables.join_count) count(json, text, "unlisted_items", NULL, done->unlisted);
-    count(json, text, "unknown_targets", "targets of test were never seen before: left out",
+    count(json, text, "unknown_targets",
+          o->keep_new_items ? "targets of test were never seen before"
+                            : "targets of test were never seen before: left out",
           done->unknown_targets);
     count(json, text, "spilled_bytes", NULL, (int64_t)done->spilled);
   }
@@ -241,6 +245,7 @@ static co_status run(cohort_context *context, const cohort_import_events_options
                                                  [CO_LABEL_SUM] = o->label_amount},
                                       .allow_censored = o->allow_censored,
                                       .least_events = o->least_events,
+                                      .keep_new_items = o->keep_new_items,
                                       .seed = o->seed,
                                       .force = o->force,
                                       .temporary_folder = o->temporary_folder,

@@ -129,8 +129,23 @@ static bool has_input(const co_model_file *file, const char *type) {
   return false;
 }
 
-// Whether it knows items by what they look like or say, and no output chooses from them.
+// The target whose classes are scored by what the table of items says; NULL = none.
+static const char *catalogue_of(const co_model_file *file) {
+  const co_node *outputs = co_node_get(file->config, "output_features");
+  for (int64_t i = 0; outputs && i < outputs->count; i++) {
+    const co_node *decoder = co_node_get(outputs->items[i], "decoder");
+    const co_node *type = decoder ? co_node_get(decoder, "type") : NULL;
+    const co_node *name = co_node_get(outputs->items[i], "name");
+    if (type && type->kind == CO_NODE_SCALAR && strcmp(type->text, "catalogue") == 0 && name)
+      return name->text;
+  }
+  return NULL;
+}
+
+// Whether its new items are classes: it scores them, or knows them by what they look like or say, and no output
+// chooses from them.
 static bool has_members(const co_event_recipe *recipe, const co_model_file *file) {
+  if (catalogue_of(file)) return recipe->items != NULL;
   return ((recipe->items_picture && has_input(file, "event_image")) ||
           (recipe->items_text && has_input(file, "event_text"))) &&
          !co_schema_find(&file->schema, "next_item");
@@ -145,7 +160,8 @@ static co_status add_reading(co_event_scoring *s, const co_model_file *file, int
   for (*at = 0; *at < s->count; ++*at)
     if (co_table_same_columns(&s->readings[*at].file, file) &&
         has_members(&s->readings[*at].recipe, &s->readings[*at].file) ==
-            has_members(&r->recipe, &r->file))
+            has_members(&r->recipe, &r->file) &&
+        !catalogue_of(&s->readings[*at].file) == !catalogue_of(file))
       return CO_OK;
   s->count++;
   return check_alike(s, r);
@@ -236,6 +252,7 @@ co_status co_events_find_items(co_import_events_options *options, const co_event
   if (given->path) {
     options->newcomers = true;
     options->members = given->members && has_members(recipe, file);
+    options->target = options->members ? catalogue_of(file) : NULL;
     CO_RETURN_IF_FAILED(co_events_item_rows(&options->item_rows, &options->rows, recipe->item,
                                             recipe->items_key, arena));
     if (co_rows_is_database(given->path)) options->item_rows.table = name;
@@ -365,11 +382,13 @@ void co_event_scoring_report(const co_event_scoring *s, co_json *json, co_text *
   co_json_int(json, result->unseen);
   co_json_key(json, "new_items");
   co_json_int(json, result->newcomers);
-  if (!result->unseen || strcmp(s->options.output, "-") == 0) return;
+  if ((!result->unseen && !result->new_items.target) || strcmp(s->options.output, "-") == 0) return;
   co_text_printf(text, "%lld of %lld events are of items unknown to the model",
                  (long long)result->unseen, (long long)result->events);
   if (result->newcomers)
-    co_text_printf(text, "; the table of items tells of %lld of these items",
+    co_text_printf(text,
+                   result->new_items.target ? "; %lld items of the table are new, and scored, too"
+                                            : "; the table of items tells of %lld of these items",
                    (long long)result->newcomers);
   co_text_printf(text, "\n");
 }

@@ -288,6 +288,10 @@ static bool hash_new_classes(const co_scoring *s, co_sha256 *hash) {
     if (c->pictures) co_sha256_update(hash, c->pictures, (size_t)(c->count * c->picture_bytes));
     for (int64_t k = 0; c->descriptions && k < c->count; k++)
       co_sha256_update(hash, c->descriptions[k], strlen(c->descriptions[k]) + 1);
+    for (int64_t k = 0; c->target && k < c->count; k++)
+      co_sha256_update(hash, c->names[k], strlen(c->names[k]) + 1);
+    for (int64_t k = 0; c->target && k < c->value_count; k++)
+      co_sha256_update(hash, c->values[k].values, (size_t)c->count * 4);
   }
   return any;
 }

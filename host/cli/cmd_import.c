@@ -260,6 +260,11 @@ static const cli_option options_table[] = {
      .value = "RULE",
      .doc = "events: predict the next item: leave-one-out, session (the last tests), or time:T, "
             "test from T on"},
+    {.name = "keep-new-items",
+     .kind = CLI_FLAG,
+     .offset = AT(events.keep_new_items),
+     .doc = "events: with --next-item time:T, items never bought before T are targets of the test, "
+            "too"},
     {.name = "min-events",
      .kind = CLI_INT,
      .offset = AT(events.least_events),

@@ -26,6 +26,7 @@ cohort_import_events_options cli_events_request(const cli_import_options *o) {
       .label_amount = e->label_amount,
       .allow_censored = e->allow_censored,
       .next_item = e->next_item,
+      .keep_new_items = e->keep_new_items,
       .least_events = e->least_events == CLI_UNSET ? 0 : e->least_events,
       .no_rfm = e->no_rfm,
       .tables = cli_joined_tables(&o->tables),

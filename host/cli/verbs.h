@@ -19,7 +19,7 @@ typedef struct cli_event_options {
   const char *entity, *time, *item, *amount, *where, *basket, *time_format, *session_gap, *gap,
       *label_window, *label, *label_count, *label_amount, *next_item, *temporary_folder;
   int64_t least_events; // CLI_UNSET = 0
-  bool allow_censored, no_rfm;
+  bool allow_censored, no_rfm, keep_new_items;
 } cli_event_options;
 
 // Of images in files.

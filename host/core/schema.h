@@ -76,7 +76,8 @@ typedef struct co_column {
       picture; // of a category whose classes each have one: (H, W, C) of u8; rank 0 = they have none
   bool described; // of a category: its classes each have a text
   int64_t
-      new_classes; // of a model that scores: whose codes follow, and which it knows by these alone
+      new_classes; // of a model that scores: whose codes follow, and which it knows by these alone; of a
+                   // target, the last of its categories
   bool any; // of a model: it stands for the only input column of what is scored, whatever its name
   co_label label; // of targets
 } co_column;
@@ -93,10 +94,20 @@ typedef struct co_carried {
   const char *name, *text;
 } co_carried;
 
+// What a column says of such classes.
+typedef struct co_class_values {
+  const char *column;
+  const void *values; // f32 numbers, i32 codes
+} co_class_values;
+
 // Classes of a category that a model has not, in the order of their codes.
 typedef struct co_new_classes {
   const char *column; // NULL = there are none
   int64_t count;
+  const char *target;       // which has them, too, behind its own; NULL = none
+  const char *const *names; // of a target
+  const co_class_values *values;
+  int64_t value_count;
   const uint8_t *pictures;         // as co_column.picture has them; NULL = none
   int64_t picture_bytes;           // of each
   const char *const *descriptions; // NULL = none

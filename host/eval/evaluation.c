@@ -6,6 +6,7 @@
 
 #include "host/eval/units.h"
 #include "host/feed/collate.h"
+#include "models/catalogue.h"
 #include "models/feature.h"
 
 // Metrics in the list.
@@ -118,6 +119,7 @@ co_status co_evaluation_make_room(co_evaluation *e, int64_t i, int64_t rows) {
       co_scores_create(&e->scores[i], e->model->ctx, output->column->type, output->width,
                        is_catalogue(output) ? CO_KEPT_LISTS : CO_KEPT_SCORES, rows));
   e->scores[i].point = middle_quantile(output);
+  if (output->catalogue) e->scores[i].trained = output->catalogue->rows->bytes;
   return CO_OK;
 }
 
@@ -266,6 +268,7 @@ bool co_evaluation_has(const co_evaluation *e, int64_t output, const co_metric_c
   return feature->column && co_metric_is_scored(metric, feature->column->type) &&
          (!metric->needs_profit || profit_of(e, output)) &&
          feature->width >= metric->needs_classes && (!metric->needs_history || e->of_histories) &&
+         (!metric->needs_new_items || feature->catalogue) &&
          (is_catalogue(feature) ? !metric->needs_scores : !metric->needs_catalogue);
 }
 

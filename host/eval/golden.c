@@ -466,14 +466,34 @@ static co_status compare_texts(co_golden_result *out, const co_predictor *predic
   return status;
 }
 
+static int64_t known_width(const co_output_feature *output) {
+  return output->width - (output->column ? output->column->new_classes : 0);
+}
+
+// Probabilities among the classes of the training.
+static void leave_out_new(const co_output_feature *output, int64_t rows, float *scores) {
+  const int64_t known = known_width(output);
+  if (known == output->width) return;
+  for (int64_t i = 0; i < rows; i++) {
+    const float *from = scores + i * output->width;
+    float *to = scores + i * known;
+    double sum = 0;
+    for (int64_t k = 0; k < known; k++)
+      sum += (double)from[k];
+    for (int64_t k = 0; k < known; k++)
+      to[k] = (float)((double)from[k] / (sum > 0 ? sum : 1));
+  }
+}
+
 static co_status compare(co_golden_result *out, const co_predictor *predictor, int64_t output,
                          const float *golden, const float *now) {
   const co_output_feature *feature = &predictor->model->outputs[output];
   double largest = 0;
   if (feature->text) return compare_texts(out, predictor, feature, golden, now);
-  for (int64_t i = 0; i < out->rows * feature->width; i++)
+  const int64_t width = known_width(feature);
+  for (int64_t i = 0; i < out->rows * width; i++)
     largest = fmax(largest, fabs((double)golden[i]));
-  for (int64_t i = 0; i < out->rows * feature->width; i++) {
+  for (int64_t i = 0; i < out->rows * width; i++) {
     double apart = fabs((double)now[i] - (double)golden[i]) / (largest > 0 ? largest : 1);
     if (apart > out->difference) out->difference = apart;
     if (apart <= out->allowed) continue;
@@ -481,8 +501,7 @@ static co_status compare(co_golden_result *out, const co_predictor *predictor, i
         CO_ERR_GATE, predictor->path, 0, 0,
         "golden row %lld scores %.9g for '%s' here, but %.9g when the model was trained: more than "
         "rounding (%.0e)",
-        (long long)(i / feature->width), (double)now[i], feature->name, (double)golden[i],
-        out->allowed);
+        (long long)(i / width), (double)now[i], feature->name, (double)golden[i], out->allowed);
     co_hint("the model file, a library or the device is not what it was; `cohort verify parity -m "
             "MODEL --dataset FILE --device NAME` tells of the device");
     return status;
@@ -495,9 +514,10 @@ static co_status compare_all(co_golden_result *out, co_predictor *predictor,
   for (int64_t i = 0; i < predictor->model->output_count; i++) {
     const co_output_feature *output = &predictor->model->outputs[i];
     const co_fitted *scores = co_model_arrays_find(&golden->scores, output->name, "scores");
-    const co_shape shape = co_shape_make(2, out->rows, output->width);
+    const co_shape shape = co_shape_make(2, out->rows, known_width(output));
     if (!scores || scores->dtype != CO_F32 || !co_shape_equal(&scores->shape, &shape))
       return damaged(output->name);
+    leave_out_new(output, out->rows, now[i]);
     CO_RETURN_IF_FAILED(compare(out, predictor, i, scores->bytes, now[i]));
   }
   return CO_OK;

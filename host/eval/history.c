@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-// The items of the events are the classes of the target, in the same order: one dictionary.
+// The items of the events are the classes of the target, in the same order: one dictionary. New ones follow
+// both, of the target as categories.
 static bool same_classes(const co_column *a, const co_column *b) {
-  if (a->category_count != b->category_count) return false;
+  if (a->category_count + a->new_classes != b->category_count) return false;
   for (int64_t i = 0; i < a->category_count; i++)
     if (strcmp(a->categories[i], b->categories[i]) != 0) return false;
   return true;
@@ -48,7 +49,7 @@ static co_status read_items(co_history *out, const co_model *model, co_dataset *
                             const co_column *items) {
   const void *data;
   int64_t rows;
-  out->classes = items->category_count;
+  out->classes = items->category_count + items->new_classes;
   CO_RETURN_IF_FAILED(co_dataset_column(dataset, items->name, &data, &rows, NULL));
   out->item = data;
   return read_targets(out, model, dataset);

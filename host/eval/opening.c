@@ -5,6 +5,7 @@
 
 #include "host/device/backend.h"
 #include "host/graph/metric/metric.h"
+#include "models/catalogue.h"
 #include "models/feature.h"
 #include "models/text_output.h"
 
@@ -129,6 +130,18 @@ int64_t co_bound_rows(const co_model *model, int64_t rows) {
   return rows < most ? rows : most > 1 ? most : 1;
 }
 
+static co_status append_classes(co_column *column, co_arena *arena, const co_new_classes *classes) {
+  const int64_t count = column->category_count;
+  const char **names = co_arena_alloc(arena, (size_t)(count + classes->count) + 1, sizeof *names);
+  if (!names) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < count + classes->count; i++)
+    names[i] = i < count ? column->categories[i] : classes->names[i - count];
+  column->categories = names;
+  column->category_count = count + classes->count;
+  column->new_classes = classes->count;
+  return CO_OK;
+}
+
 static co_status declare_new_classes(co_model_file *file, co_arena *arena,
                                      const co_new_classes *classes) {
   if (!classes || !classes->column) return CO_OK;
@@ -138,9 +151,21 @@ static co_status declare_new_classes(co_model_file *file, co_arena *arena,
   for (int64_t i = 0; i < file->schema.column_count; i++) {
     columns[i] = file->schema.columns[i];
     if (strcmp(columns[i].name, classes->column) == 0) columns[i].new_classes = classes->count;
+    if (classes->target && strcmp(columns[i].name, classes->target) == 0)
+      CO_RETURN_IF_FAILED(append_classes(&columns[i], arena, classes));
   }
   file->schema.columns = columns;
   return CO_OK;
+}
+
+static void take_new_items(co_catalogue *c, const co_new_classes *classes) {
+  for (int64_t k = 0; k < c->column_count; k++) {
+    const void *values = NULL;
+    for (int64_t i = 0; i < classes->value_count; i++)
+      if (strcmp(classes->values[i].column, c->columns[k]->column->name) == 0)
+        values = classes->values[i].values;
+    co_catalogue_take_column(c, k, values);
+  }
 }
 
 static void take_new_classes(co_model *model, const co_new_classes *classes) {
@@ -151,6 +176,9 @@ static void take_new_classes(co_model *model, const co_new_classes *classes) {
     if (feature->class_->input->take_new_classes && feature->column->new_classes)
       feature->class_->input->take_new_classes(feature, &members);
   }
+  for (int64_t i = 0; i < model->output_count; i++)
+    if (model->outputs[i].catalogue && classes->target)
+      take_new_items(model->outputs[i].catalogue, classes);
 }
 
 co_status co_model_open(co_model **out, co_model_file *file, char **path, co_arena *arena,

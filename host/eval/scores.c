@@ -310,8 +310,16 @@ static co_status number_units(co_measured *m, const co_scores *s) {
   return m->unit_weight ? CO_OK : CO_ERR_MEMORY;
 }
 
-static bool is_counted(co_item_part part, bool seen) {
-  return part == CO_ITEMS_ALL || (part == CO_ITEMS_REPEAT) == seen;
+static bool is_counted(co_item_part part, bool seen, bool is_new) {
+  switch (part) {
+  case CO_ITEMS_ALL:
+    return true;
+  case CO_ITEMS_NEW:
+  case CO_ITEMS_KNOWN:
+    return (part == CO_ITEMS_NEW) == is_new;
+  default:
+    return (part == CO_ITEMS_REPEAT) == seen;
+  }
 }
 
 // Of unit `u` the true items of a part, whose places go into `rank`.
@@ -324,7 +332,8 @@ static co_true_items true_items(const co_measured *m, const co_scores *s, int64_
   for (int64_t i = first; i < end; i++) {
     const bool seen = lists && s->score[i * LISTS + SEEN] > 0;
     items.repeats += seen;
-    if (is_counted(part, seen)) rank[items.count++] = m->classes.rank[i];
+    const bool is_new = s->trained && !s->trained[(int64_t)s->target[i]];
+    if (is_counted(part, seen, is_new)) rank[items.count++] = m->classes.rank[i];
   }
   return items;
 }
@@ -340,6 +349,7 @@ static co_status measure_units(co_measured *m, const co_scores *s) {
   for (int64_t k = 0; co_metric_list()[k]; k++) {
     const co_metric_class *metric = co_metric_list()[k];
     const bool none = (metric->needs_history && s->kept != CO_KEPT_LISTS) ||
+                      (metric->needs_new_items && !s->trained) ||
                       (metric->part == CO_ITEMS_REPEAT && s->exclude_seen);
     for (int64_t u = 0; metric->unit_score && u < m->units; u++) {
       const co_true_items items = true_items(m, s, u, metric->part, rank);

@@ -40,6 +40,8 @@ typedef struct co_scores {
   // that is not to be recommended, repeats have no places.
   co_seen *seen;
   bool exclude_seen;
+  const int32_t
+      *trained; // of items: 0 = no training row had it as its target; borrowed, NULL = not known
 } co_scores;
 
 co_status co_scores_create(co_scores *scores, co_context *ctx, co_column_type type, int64_t width,

@@ -106,6 +106,7 @@ static co_status take_scores(co_scores *out, const co_scores *from, const groupi
                              const int64_t *samples, int64_t rows) {
   CO_RETURN_IF_FAILED(co_scores_create(out, from->ctx, from->type, from->width, from->kept, rows));
   out->exclude_seen = from->exclude_seen;
+  out->trained = from->trained;
   for (int64_t i = 0, at = 0; i < from->count; i++, at++) {
     while (samples[at] != from->sample[i])
       at++;

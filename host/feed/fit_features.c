@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/feed/fit_catalogue.h"
 #include "models/feature.h"
 #include "models/text_output.h"
 
@@ -332,14 +333,18 @@ static co_status spread(const work *w, const int64_t *counts, int64_t classes, i
 
 // Of an output with classes, what their frequencies decide.
 static co_status fit_classes(const work *w, co_output_feature *output) {
-  if (!output->balanced && !output->bounds) return CO_OK;
-  const co_fitted *array = output->balanced ? output->class_weights : output->bounds;
+  if (!output->balanced && !output->bounds && !output->catalogue) return CO_OK;
+  const co_fitted *array = output->balanced ? output->class_weights
+                           : output->bounds ? output->bounds
+                                            : output->catalogue->rows;
   const int64_t classes = array->shape.dim[0];
   int64_t *counts = co_alloc_zero(w->ctx, (size_t)classes + 1, sizeof *counts);
   co_status status = counts ? count_classes(w, output, classes, counts) : CO_ERR_MEMORY;
   if (status == CO_OK && output->balanced) balance(counts, classes, output->class_weights->bytes);
   if (status == CO_OK && output->bounds)
     status = spread(w, counts, classes, output->sampling->negatives, output->bounds->bytes);
+  if (status == CO_OK && output->catalogue)
+    status = co_fit_catalogue(output->catalogue, w->ctx, w->dataset, counts);
   co_free(w->ctx, counts);
   return status;
 }

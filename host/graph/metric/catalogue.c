@@ -120,6 +120,32 @@ OF_ITEMS(map_at_10, "map@10",
          "Mean over units of the precision at each true item among the first 10, summed, over "
          "min(10, number of true items).")
 
+// Of items that were no training row's target, and of the others, alone.
+#define OF_NEW_ITEMS(function, id)                                                                 \
+  extern const co_metric_class co_metric_new_##function, co_metric_known_##function;               \
+  const co_metric_class co_metric_new_##function = {                                               \
+      .name = "new_" id,                                                                           \
+      .doc =                                                                                       \
+          id " of the true items that no training row had as its target, over units with such.",   \
+      .op = CO_OP_COUNT,                                                                           \
+      .unit_score = function##_of,                                                                 \
+      .part = CO_ITEMS_NEW,                                                                        \
+      .higher_is_better = true,                                                                    \
+      .needs_catalogue = true,                                                                     \
+      .needs_new_items = true};                                                                    \
+  const co_metric_class co_metric_known_##function = {                                             \
+      .name = "known_" id,                                                                         \
+      .doc = id " of the true items that a training row had as its target, over units with such.", \
+      .op = CO_OP_COUNT,                                                                           \
+      .unit_score = function##_of,                                                                 \
+      .part = CO_ITEMS_KNOWN,                                                                      \
+      .higher_is_better = true,                                                                    \
+      .needs_catalogue = true,                                                                     \
+      .needs_new_items = true};
+
+OF_NEW_ITEMS(hit_rate_at_10, "hit_rate@10")
+OF_NEW_ITEMS(mrr, "mrr")
+
 extern const co_metric_class co_metric_repeat_share, co_metric_repetition_ratio_at_10,
     co_metric_coverage_at_10;
 const co_metric_class co_metric_repeat_share = {

@@ -68,8 +68,15 @@ typedef struct co_true_items {
   int64_t all, repeats;
   double listed_repeats;
 } co_true_items;
-// Which of them: all, those that the row's own history has, or the others.
-typedef enum co_item_part { CO_ITEMS_ALL, CO_ITEMS_REPEAT, CO_ITEMS_EXPLORE } co_item_part;
+// Which of them: all, those that the row's own history has, or the others; those that were no training
+// row's target, or the others.
+typedef enum co_item_part {
+  CO_ITEMS_ALL,
+  CO_ITEMS_REPEAT,
+  CO_ITEMS_EXPLORE,
+  CO_ITEMS_NEW,
+  CO_ITEMS_KNOWN
+} co_item_part;
 
 // Of a text that is written: how far a row is from the true one.
 typedef struct co_text_scores {
@@ -125,6 +132,7 @@ typedef struct co_metric_class {
   bool needs_profit;    // is there only where costs are known
   bool needs_catalogue; // … where classes are items of a catalogue (co_metric_is_catalogue)
   bool needs_history;   // … whose rows have histories of such items
+  bool needs_new_items; // … by a model that scores items that training did not have, too
   int64_t needs_classes; // … where there are at least as many
   bool needs_scores;     // … where they are not: the scores of all classes are not kept then
 } co_metric_class;
