@@ -285,7 +285,11 @@ static co_status join_parts(co_attribution *a) {
 static co_status create(co_attribution **out, co_predictor *predictor) {
   co_network_parts parts;
   *out = NULL;
-  if (!co_network_get_parts(&parts, predictor)) return cannot("a blend");
+  if (!co_network_get_parts(&parts, predictor)) {
+    co_status status = cannot("a blend");
+    co_hint("trained without `blend`, the network can be explained");
+    return status;
+  }
   if (parts.estimator && !parts.estimator->class_->attribute)
     return cannot(parts.estimator->class_->name);
   co_attribution *a = *out = co_alloc_zero(predictor->ctx, 1, sizeof *a);

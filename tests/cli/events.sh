@@ -220,6 +220,7 @@ for baseline in repeat_logistic markov personal_frequency; do
   expect 0 predict -m "b_$baseline" --dataset baskets.h5 --split test -O "b_$baseline.csv"
 done
 refused 3 'what a blend makes of its inputs cannot be told' -- predict -m blend --dataset n.h5 -O x.csv --reasons 1
+grep -q 'trained without .blend., the network can be explained' err || fail 'no way out for a blend'
 expect 0 report blend -O blend.html
 grep -q 'There are none here: what a blend makes' blend.html || fail 'why there are no effects'
 grep -q 'id="histories"' blend.html || fail 'no histories in the report'
