@@ -52,12 +52,12 @@ static const co_cpu_impl reference = {.name = "ref", .plan = plan_reference};
 
 const co_cpu_impl *co_cpu_implementation(co_op op, int i) {
   const co_cpu_impl *const tables[] = {
-      co_cpu_vector,    co_cpu_dense,       co_cpu_conv2d,      co_cpu_bf16,
-      co_cpu_pool,      co_cpu_elementwise, co_cpu_channelwise, co_cpu_embedding,
-      co_cpu_piecewise, co_cpu_periodic,    co_cpu_loss,        co_cpu_input,
-      co_cpu_recurrent, co_cpu_attention,   co_cpu_copy_events, co_cpu_events,
-      co_cpu_rowwise,   co_cpu_images,      co_cpu_optimizer,   co_cpu_rows,
-      co_cpu_catalogue, co_cpu_matmul,      co_cpu_reorder};
+      co_cpu_vector,    co_cpu_weights,   co_cpu_dense,       co_cpu_conv2d,
+      co_cpu_bf16,      co_cpu_pool,      co_cpu_elementwise, co_cpu_channelwise,
+      co_cpu_embedding, co_cpu_piecewise, co_cpu_periodic,    co_cpu_loss,
+      co_cpu_input,     co_cpu_recurrent, co_cpu_attention,   co_cpu_copy_events,
+      co_cpu_events,    co_cpu_rowwise,   co_cpu_images,      co_cpu_optimizer,
+      co_cpu_rows,      co_cpu_catalogue, co_cpu_matmul,      co_cpu_reorder};
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (const co_cpu_impl *impl = tables[t]; impl->name != NULL; impl++)
       if (impl->op == op && i-- == 0) return impl;

@@ -130,8 +130,8 @@ co_status co_cpu_prepared_create(co_cpu *cpu, const co_cpu_impl *impl, const co_
 
 // Tables of implementations, one per file; each ends with a row of name NULL. The order of rows of
 // one operation is the order of preference, the files' order is in backend.c.
-extern const co_cpu_impl co_cpu_vector[], co_cpu_dense[], co_cpu_conv2d[], co_cpu_reorder[],
-    co_cpu_elementwise[], co_cpu_channelwise[], co_cpu_pool[], co_cpu_embedding[],
+extern const co_cpu_impl co_cpu_vector[], co_cpu_weights[], co_cpu_dense[], co_cpu_conv2d[],
+    co_cpu_reorder[], co_cpu_elementwise[], co_cpu_channelwise[], co_cpu_pool[], co_cpu_embedding[],
     co_cpu_piecewise[], co_cpu_periodic[], co_cpu_loss[], co_cpu_input[], co_cpu_recurrent[],
     co_cpu_attention[], co_cpu_copy_events[], co_cpu_events[], co_cpu_rowwise[], co_cpu_images[],
     co_cpu_optimizer[], co_cpu_rows[], co_cpu_bf16[], co_cpu_catalogue[], co_cpu_matmul[];

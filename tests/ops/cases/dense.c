@@ -44,6 +44,7 @@ static const char *const cases[] = {
     "x=7x13 w=13x11 b=11 relu mask nan",
     "x=33x70 w=70x1 b=1 relu",
     "x=70x129 w=129x1",
+    "x=1030x33 w=33x40 b=40", // many rows of a narrow layer
     OPS_SWEEP,
     "x=300x257 w=257x1 b=1",
     "x=7x13 w=13x11",
