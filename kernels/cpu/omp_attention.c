@@ -10,6 +10,7 @@
 #endif
 
 #include "kernels/cpu/exp.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/product.h"
 
 enum { QUERIES = 32 }; // whose scores the backward operation holds at once
@@ -215,32 +216,6 @@ typedef struct group {
 
 static inline int whole_vectors(int n) {
   return (n + 15) & ~15;
-}
-
-// Lanes in a fixed order: halves, quarters, …
-#define FOLD(half, OP)                                                                             \
-  for (int i = 0; i < (half); i++)                                                                 \
-  lane[i] = OP(lane[i], lane[i + (half)])
-#define FOLD_ALL(OP)                                                                               \
-  FOLD(8, OP);                                                                                     \
-  FOLD(4, OP);                                                                                     \
-  FOLD(2, OP);                                                                                     \
-  FOLD(1, OP)
-#define SUM(a, b) ((a) + (b))
-#define LARGER(a, b) ((b) > (a) ? (b) : (a))
-
-CO_CPU_INLINE float lanes_sum(const co_lanes16 *lanes) {
-  float lane[16];
-  memcpy(lane, lanes, sizeof lane);
-  FOLD_ALL(SUM);
-  return lane[0];
-}
-
-CO_CPU_INLINE float lanes_largest(const co_lanes16 *lanes) {
-  float lane[16];
-  memcpy(lane, lanes, sizeof lane);
-  FOLD_ALL(LARGER);
-  return lane[0];
 }
 
 // Scores and biases, less than anything where nothing is seen; the largest.

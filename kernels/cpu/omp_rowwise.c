@@ -3,7 +3,7 @@
 // not depend on the thread count.
 #include <math.h>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/lanes.h"
 
 enum { CHUNK = 64 }; // rows
 
@@ -25,58 +25,110 @@ static bool is_ungrouped(const co_op_desc *desc, co_cpu_answer *answer) {
 
 // ---- layer_norm --------------------------------------------------------------------------------
 
-// clang-format off
-// beta NULL: of root mean squares.
-CO_CPU_KERNEL(normalise_row, (const float *x, const float *gamma, const float *beta, double epsilon,
-                              float *y, float *mean, float *inverse, int64_t C),
-              (x, gamma, beta, epsilon, y, mean, inverse, C)) {
-  float sum = 0, squares = 0;
-  if (!beta) {
-#pragma omp simd reduction(+ : squares)
-    for (int64_t c = 0; c < C; c++)
-      squares += x[c] * x[c];
-    const float factor = (float)(1 / sqrt((double)squares / (double)C + epsilon));
-#pragma omp simd
-    for (int64_t c = 0; c < C; c++)
-      y[c] = gamma[c] * (x[c] * factor);
-    if (inverse) *inverse = factor;
-    return;
-  }
-#pragma omp simd reduction(+ : sum)
-  for (int64_t c = 0; c < C; c++)
-    sum += x[c];
-  const float center = sum / (float)C;
-#pragma omp simd reduction(+ : squares)
-  for (int64_t c = 0; c < C; c++)
-    squares += (x[c] - center) * (x[c] - center);
-  const float scale = (float)(1 / sqrt((double)squares / (double)C + epsilon));
-#pragma omp simd
-  for (int64_t c = 0; c < C; c++)
-    y[c] = gamma[c] * ((x[c] - center) * scale) + beta[c];
-  if (mean) *mean = center;
-  if (inverse) *inverse = scale;
+typedef struct norm {
+  const float *gamma, *beta; // beta NULL: of root mean squares
+  double epsilon;
+  float *mean, *inverse; // NULL: not wanted
+  int64_t C;
+} norm;
+
+// Sum of x, and of squared distances to `center`: whole vectors, then what is left.
+CO_CPU_INLINE float row_sum(const float *x, int64_t C) {
+  co_lanes16 lanes = {0};
+  int64_t c = 0;
+  float rest = 0;
+  for (; c + 16 <= C; c += 16)
+    lanes += *(const co_lanes16_at *)(x + c);
+  for (; c < C; c++)
+    rest += x[c];
+  return lanes_sum(&lanes) + rest;
 }
 
-// kernels/ref/layer_norm.c has the formula. Adds to dgamma and dbeta.
-CO_CPU_KERNEL(normalise_row_backward,
-              (const float *x, const float *gamma, float mean, float inverse, bool rms,
-               const float *dy, float *dx, bool add, double *dgamma, double *dbeta, int64_t C),
-              (x, gamma, mean, inverse, rms, dy, dx, add, dgamma, dbeta, C)) {
-  double sum = 0, product = 0;
-#pragma omp simd reduction(+ : sum, product)
-  for (int64_t c = 0; c < C; c++) {
-    const float g = gamma[c] * dy[c], normal = (x[c] - mean) * inverse;
-    sum += (double)g;
-    product += (double)(g * normal);
+CO_CPU_INLINE float row_squares(const float *x, float center, int64_t C) {
+  co_lanes16 lanes = {0};
+  int64_t c = 0;
+  float rest = 0;
+  for (; c + 16 <= C; c += 16) {
+    const co_lanes16 d = *(const co_lanes16_at *)(x + c) - center;
+    lanes += d * d;
   }
-  const float shift = rms ? 0 : (float)(sum / (double)C), slope = (float)(product / (double)C);
+  for (; c < C; c++)
+    rest += (x[c] - center) * (x[c] - center);
+  return lanes_sum(&lanes) + rest;
+}
+
+// clang-format off
+CO_CPU_KERNEL(normalise_rows, (const norm *n, const float *x, float *y, int64_t begin, int64_t end),
+              (n, x, y, begin, end)) {
+  const int64_t C = n->C;
+  const float *gamma = n->gamma, *beta = n->beta;
+  for (int64_t r = begin; r < end; r++) {
+    const float *from = x + r * C, center = beta ? row_sum(from, C) / (float)C : 0;
+    const double variance = (double)row_squares(from, center, C) / (double)C;
+    const float scale = (float)(1 / sqrt(variance + n->epsilon));
+    float *to = y + r * C;
+    if (beta) {
 #pragma omp simd
-  for (int64_t c = 0; c < C; c++) {
-    const float normal = (x[c] - mean) * inverse;
-    const float value = inverse * (gamma[c] * dy[c] - shift - normal * slope);
-    dx[c] = add ? dx[c] + value : value;
-    dgamma[c] += (double)(dy[c] * normal);
-    dbeta[c] += (double)dy[c];
+      for (int64_t c = 0; c < C; c++)
+        to[c] = gamma[c] * ((from[c] - center) * scale) + beta[c];
+    } else {
+#pragma omp simd
+      for (int64_t c = 0; c < C; c++)
+        to[c] = gamma[c] * (from[c] * scale);
+    }
+    if (beta && n->mean) n->mean[r] = center;
+    if (n->inverse) n->inverse[r] = scale;
+  }
+}
+
+typedef struct norm_backward {
+  const float *x, *gamma, *mean, *inverse, *dy; // mean NULL: of root mean squares
+  float *dx;
+  bool add;
+  int64_t C;
+} norm_backward;
+
+// kernels/ref/layer_norm.c has the formula. Adds to dgamma and dbeta.
+CO_CPU_KERNEL(normalise_rows_backward,
+              (const norm_backward *n, int64_t begin, int64_t end, float *dgamma, float *dbeta),
+              (n, begin, end, dgamma, dbeta)) {
+  const int64_t C = n->C;
+  const float *gamma = n->gamma;
+  for (int64_t r = begin; r < end; r++) {
+    const float *x = n->x + r * C, *dy = n->dy + r * C, inverse = n->inverse[r];
+    const float mean = n->mean ? n->mean[r] : 0;
+    float *dx = n->dx + r * C;
+    co_lanes16 sums = {0}, products = {0};
+    int64_t c = 0;
+    float sum = 0, product = 0;
+    for (; c + 16 <= C; c += 16) {
+      const co_lanes16 g = *(const co_lanes16_at *)(gamma + c) * *(const co_lanes16_at *)(dy + c);
+      sums += g;
+      products += g * ((*(const co_lanes16_at *)(x + c) - mean) * inverse);
+    }
+    for (; c < C; c++) {
+      sum += gamma[c] * dy[c];
+      product += gamma[c] * dy[c] * ((x[c] - mean) * inverse);
+    }
+    const float shift = n->mean ? (lanes_sum(&sums) + sum) / (float)C : 0;
+    const float slope = (lanes_sum(&products) + product) / (float)C;
+    if (n->add) {
+#pragma omp simd
+      for (int64_t i = 0; i < C; i++) {
+        const float normal = (x[i] - mean) * inverse;
+        dx[i] += inverse * (gamma[i] * dy[i] - shift - normal * slope);
+        dgamma[i] += dy[i] * normal;
+        dbeta[i] += dy[i];
+      }
+    } else {
+#pragma omp simd
+      for (int64_t i = 0; i < C; i++) {
+        const float normal = (x[i] - mean) * inverse;
+        dx[i] = inverse * (gamma[i] * dy[i] - shift - normal * slope);
+        dgamma[i] += dy[i] * normal;
+        dbeta[i] += dy[i];
+      }
+    }
   }
 }
 // clang-format on
@@ -86,22 +138,26 @@ static co_status run_layer_norm(co_cpu *cpu, co_prepared *prepared, void *const 
   (void)workspace;
   const co_op_desc *desc = &prepared->desc;
   const int64_t C = last(&desc->in[0].shape), rows = co_shape_count(&desc->in[0].shape) / C;
-  const float *x = in[CO_LAYER_NORM_x];
-  float *y = out[CO_LAYER_NORM_y];
-  float *mean = co_cpu_has_out(desc, CO_LAYER_NORM_mean) ? out[CO_LAYER_NORM_mean] : NULL;
-  float *inverse = co_cpu_has_out(desc, CO_LAYER_NORM_inverse) ? out[CO_LAYER_NORM_inverse] : NULL;
-#pragma omp parallel for schedule(static) if (rows * C > CO_CPU_SERIAL)
-  for (int64_t r = 0; r < rows; r++)
-    normalise_row[cpu->isa](x + r * C, in[CO_LAYER_NORM_gamma],
-                            desc->attr.rms ? NULL : in[CO_LAYER_NORM_beta], desc->attr.epsilon,
-                            y + r * C, mean ? mean + r : NULL, inverse ? inverse + r : NULL, C);
+  const norm n = {
+      .gamma = in[CO_LAYER_NORM_gamma],
+      .beta = desc->attr.rms ? NULL : in[CO_LAYER_NORM_beta],
+      .epsilon = desc->attr.epsilon,
+      .mean = co_cpu_has_out(desc, CO_LAYER_NORM_mean) ? out[CO_LAYER_NORM_mean] : NULL,
+      .inverse = co_cpu_has_out(desc, CO_LAYER_NORM_inverse) ? out[CO_LAYER_NORM_inverse] : NULL,
+      .C = C};
+#pragma omp parallel if (rows * C > CO_CPU_SERIAL)
+  {
+    int64_t begin, end;
+    co_cpu_share(rows, 1, &begin, &end);
+    normalise_rows[cpu->isa](&n, in[CO_LAYER_NORM_x], out[CO_LAYER_NORM_y], begin, end);
+  }
   return CO_OK;
 }
 
 static size_t layer_norm_backward_bytes(co_cpu *cpu, const co_op_desc *desc) {
   (void)cpu;
   const int64_t C = last(&desc->in[0].shape), rows = co_shape_count(&desc->in[0].shape) / C;
-  return (size_t)((rows + CHUNK - 1) / CHUNK * 2 * C) * sizeof(double);
+  return (size_t)((rows + CHUNK - 1) / CHUNK * 2 * C) * sizeof(float);
 }
 
 static co_status run_layer_norm_backward(co_cpu *cpu, co_prepared *prepared, void *const *in,
@@ -109,29 +165,30 @@ static co_status run_layer_norm_backward(co_cpu *cpu, co_prepared *prepared, voi
   const co_op_desc *desc = &prepared->desc;
   const int64_t C = last(&desc->in[0].shape), rows = co_shape_count(&desc->in[0].shape) / C;
   const int64_t chunks = (rows + CHUNK - 1) / CHUNK;
-  const bool rms = desc->attr.rms;
-  const float *x = in[CO_LAYER_NORM_BACKWARD_x];
-  const float *mean = rms ? NULL : in[CO_LAYER_NORM_BACKWARD_mean];
-  const float *inverse = in[CO_LAYER_NORM_BACKWARD_inverse], *dy = in[CO_LAYER_NORM_BACKWARD_dy];
-  float *dx = out[CO_LAYER_NORM_BACKWARD_dx];
-  double *sums = workspace; // (chunks, 2, C)
-  const bool add = co_cpu_accumulates(desc, CO_LAYER_NORM_BACKWARD_dx);
+  float *sums = workspace; // (chunks, 2, C)
+  const norm_backward n = {.x = in[CO_LAYER_NORM_BACKWARD_x],
+                           .gamma = in[CO_LAYER_NORM_BACKWARD_gamma],
+                           .mean = desc->attr.rms ? NULL : in[CO_LAYER_NORM_BACKWARD_mean],
+                           .inverse = in[CO_LAYER_NORM_BACKWARD_inverse],
+                           .dy = in[CO_LAYER_NORM_BACKWARD_dy],
+                           .dx = out[CO_LAYER_NORM_BACKWARD_dx],
+                           .add = co_cpu_accumulates(desc, CO_LAYER_NORM_BACKWARD_dx),
+                           .C = C};
 #pragma omp parallel for schedule(static) if (rows * C > CO_CPU_SERIAL)
   for (int64_t k = 0; k < chunks; k++) {
-    double *mine = sums + k * 2 * C;
+    const int64_t begin = k * CHUNK, left = rows - begin;
+    float *mine = sums + k * 2 * C;
     memset(mine, 0, (size_t)(2 * C) * sizeof *mine);
-    for (int64_t r = k * CHUNK; r < rows && r < (k + 1) * CHUNK; r++)
-      normalise_row_backward[cpu->isa](x + r * C, in[CO_LAYER_NORM_BACKWARD_gamma],
-                                       mean ? mean[r] : 0, inverse[r], rms, dy + r * C, dx + r * C,
-                                       add, mine, mine + C, C);
+    normalise_rows_backward[cpu->isa](&n, begin, begin + (left < CHUNK ? left : CHUNK), mine,
+                                      mine + C);
   }
   for (int i = CO_LAYER_NORM_BACKWARD_dgamma; i <= CO_LAYER_NORM_BACKWARD_dbeta; i++) {
     float *total = co_cpu_has_out(desc, i) ? out[i] : NULL;
-    const double *first = sums + (i == CO_LAYER_NORM_BACKWARD_dbeta ? C : 0);
+    const float *first = sums + (i == CO_LAYER_NORM_BACKWARD_dbeta ? C : 0);
     for (int64_t c = 0; total && c < C; c++) {
-      double sum = co_cpu_accumulates(desc, i) ? total[c] : 0;
+      double sum = co_cpu_accumulates(desc, i) ? (double)total[c] : 0;
       for (int64_t k = 0; k < chunks; k++)
-        sum += first[k * 2 * C + c];
+        sum += (double)first[k * 2 * C + c];
       total[c] = (float)sum;
     }
   }
