@@ -5,8 +5,9 @@
 #include <string.h>
 
 static void render_values(co_json *json, const co_comparison *c, int64_t baseline, int64_t output) {
+  const int64_t place = co_comparison_place(c, baseline, output);
   co_evaluation_value value;
-  for (int64_t k = 0; co_evaluation_metric(&c->evaluations[baseline], output, k, &value); k++) {
+  for (int64_t k = 0; co_evaluation_metric(&c->evaluations[baseline], place, k, &value); k++) {
     co_json_key(json, value.name);
     co_json_double(json, value.value);
   }
@@ -74,31 +75,40 @@ static void render(co_json *json, const co_comparison *c, const char *key, rende
   co_json_close(json);
 }
 
+static bool says(const co_comparison *c, int64_t baseline, int64_t output) {
+  return *co_comparison_name(c, baseline, output);
+}
+
 // Texts' baselines have no probabilities.
 static bool any_has(const co_comparison *c, int64_t output, int64_t k,
                     const co_evaluation_value *mine) {
   for (int64_t i = 0; i < c->count; i++)
-    if (!isnan(co_comparison_value(c, i, output, k, mine))) return true;
+    if (says(c, i, output) && !isnan(co_comparison_value(c, i, output, k, mine))) return true;
   return false;
 }
 
 static void print_output(co_text *text, const co_comparison *c, int64_t output) {
   co_evaluation_value mine;
-  if (!*co_comparison_name(c, 0, output)) return; // of texts' baselines all, or none
+  bool any = false;
+  for (int64_t i = 0; i < c->count; i++)
+    any = any || says(c, i, output);
+  if (!any) return;
   co_text_printf(text, "  %-45s %-10s", c->model->outputs[output].name, "model");
   for (int64_t i = 0; i < c->count; i++)
-    co_text_printf(text, "   %-18s", co_comparison_name(c, i, output));
+    if (says(c, i, output)) co_text_printf(text, "   %-18s", co_comparison_name(c, i, output));
   co_text_printf(text, "\n");
   for (int64_t k = 0;
        k < CO_MOST_COMPARED && co_evaluation_metric(c->request->evaluation, output, k, &mine);
        k++) {
     if (c->model->outputs[output].text && !any_has(c, output, k, &mine)) continue;
     co_text_printf(text, "  %-24s %-20s %-10.6g", "", mine.name, mine.value);
-    for (int64_t i = 0; i < c->count; i++)
+    for (int64_t i = 0; i < c->count; i++) {
+      if (!says(c, i, output)) continue;
       co_text_printf(
           text, " %c %-18.6g",
           co_comparison_sign(&co_comparison_pairs(c, i, output)[k], mine.higher_is_better),
           co_comparison_value(c, i, output, k, &mine));
+    }
     co_text_printf(text, "\n");
   }
 }

@@ -47,11 +47,11 @@ typedef struct scored_pairs {
 static co_status add_draws(co_experiment *e, const scored_pairs *scored, const co_comparison *c,
                            int64_t baseline, int64_t output, double *room, int64_t run) {
   const co_evaluation *own = c->request->evaluation, *other = &c->evaluations[baseline];
+  const int64_t place = co_comparison_place(c, baseline, output);
   const co_bootstrap_options options = of_run(e, run);
   co_measured mine = {.ctx = NULL}, theirs = {.ctx = NULL};
   co_status status = co_evaluation_measure(&mine, own, output, &own->scores[output]);
-  if (status == CO_OK)
-    status = co_evaluation_measure(&theirs, other, output, &other->scores[output]);
+  if (status == CO_OK) status = co_evaluation_measure(&theirs, other, place, &other->scores[place]);
   if (status == CO_OK)
     status =
         co_bootstrap_differences(room, &mine, &theirs, scored->metrics, scored->count, &options);
@@ -67,6 +67,7 @@ static co_status add_output(co_experiment *e, const co_comparison *c, int64_t ba
   const co_output_feature *feature = &c->model->outputs[output];
   co_evaluation_value mine;
   scored_pairs scored = {.count = 0};
+  if (!*co_comparison_name(c, baseline, output)) return CO_OK;
   for (int64_t k = 0;
        k < CO_MOST_COMPARED && co_evaluation_metric(c->request->evaluation, output, k, &mine);
        k++) {

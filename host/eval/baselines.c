@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/config/tree.h"
+
 // Rows x inputs x outputs: beyond, some of the rows say as much.
 static const double most_values = 2e7;
 enum { LEAST_ROWS = 10000 };
@@ -108,17 +110,43 @@ const char *co_baseline_name(const co_estimator *baseline, const co_output_featu
 static bool is_table(const co_model *model) {
   for (int64_t i = 0; i < model->input_count; i++)
     if (model->inputs[i].column->shape.rank) return false;
-  for (int64_t i = 0; i < model->output_count; i++)
-    if (!model->outputs[i].column || model->outputs[i].column->shape.rank || model->outputs[i].text)
-      return false;
-  return true;
+  int64_t others = 0;
+  for (int64_t i = 0; i < model->output_count; i++) {
+    if (!model->outputs[i].column || model->outputs[i].column->shape.rank) return false;
+    others += !model->outputs[i].text;
+  }
+  return others > 0;
+}
+
+// The network's config without the texts that it writes, in the network's arena.
+static const co_node *config_beside(const co_model *network) {
+  const int64_t at = co_node_find(network->config, "output_features", strlen("output_features"));
+  const co_node *all = network->config->items[at];
+  co_node *root = co_arena_alloc(network->arena, 1, sizeof *root);
+  co_node *list = co_arena_alloc(network->arena, 1, sizeof *list);
+  co_node **items =
+      co_arena_alloc(network->arena, (size_t)network->config->count, sizeof(co_node *));
+  co_node **kept = co_arena_alloc(network->arena, (size_t)all->count, sizeof(co_node *));
+  if (!root || !list || !items || !kept) return NULL;
+  *root = *network->config;
+  memcpy(items, root->items, (size_t)root->count * sizeof *items);
+  root->items = items;
+  *list = *all;
+  list->items = kept;
+  list->count = 0;
+  for (int64_t i = 0; i < all->count; i++) // of each an output
+    if (!network->outputs[i].text) kept[list->count++] = all->items[i];
+  items[at] = list;
+  return root;
 }
 
 static co_status create_model(co_baselines *out, const co_model *network) {
   co_diagnostics problems;
+  const co_node *config = config_beside(network);
+  if (!config) return CO_ERR_MEMORY;
   co_diagnostics_init(&problems, network->ctx);
-  co_status status = co_model_create_beside(&out->model, network->ctx, network->config,
-                                            &network->schema, &problems);
+  co_status status =
+      co_model_create_beside(&out->model, network->ctx, config, &network->schema, &problems);
   co_diagnostics_free(&problems);
   return status;
 }
@@ -179,16 +207,19 @@ static bool is_too_large(const co_model *model, const co_estimator_class *class_
   return false;
 }
 
-static co_status refuse_texts(const co_model *network) {
-  for (int64_t i = 0; i < network->output_count; i++)
-    if (network->outputs[i].text) {
-      co_status status =
-          co_fail(CO_ERR_CONFIG, "baselines, blend: none writes texts, as '%.200s' is one",
-                  network->outputs[i].name);
-      co_hint("leave both out: `evaluate` tells of the input copied and the most frequent target");
-      return status;
-    }
-  return CO_OK;
+// A blend is of all outputs; other baselines are of those that are no texts.
+static co_status refuse_texts(const co_model *network, const co_baseline_settings *settings) {
+  const co_output_feature *text = NULL;
+  bool other = false;
+  for (int64_t i = 0; i < network->output_count; i++) {
+    if (network->outputs[i].text) text = &network->outputs[i];
+    other = other || !network->outputs[i].text;
+  }
+  if (!text || (other && !settings->blend)) return CO_OK;
+  co_status status =
+      co_fail(CO_ERR_CONFIG, "baselines, blend: none writes texts, as '%.200s' is one", text->name);
+  co_hint("leave both out: `evaluate` tells of the input copied and the most frequent target");
+  return status;
 }
 
 static co_status create_all(co_baselines *out, const co_model *network,
@@ -212,24 +243,12 @@ static co_status create_all(co_baselines *out, const co_model *network,
   return predicts_nothing(out->model, settings->blend);
 }
 
-// Outputs that have baselines where no text stands beside them.
-static void tell_of_texts(const co_model *network) {
-  const char *text = NULL, *other = NULL;
-  for (int64_t i = 0; i < network->output_count; i++)
-    *(network->outputs[i].text ? &text : &other) = network->outputs[i].name;
-  if (text && other)
-    co_log(network->ctx, CO_LOG_WARN, "baselines",
-           "none of output '%s', since '%s' beside it is a text: a model of its own has them",
-           other, text);
-}
-
 co_status co_baselines_create(co_baselines *out, const co_model *network,
                               const co_baseline_settings *settings) {
   *out = (co_baselines){.ctx = network->ctx};
-  if (settings->count) tell_of_texts(network);
   if (!settings->count || (settings->automatic && !settings->blend && !is_table(network)))
     return CO_OK;
-  CO_RETURN_IF_FAILED(refuse_texts(network));
+  CO_RETURN_IF_FAILED(refuse_texts(network, settings));
   co_status status = create_all(out, network, settings);
   if (status != CO_OK) co_baselines_free(out);
   return status;
@@ -250,14 +269,22 @@ void co_baselines_free(co_baselines *b) {
 
 // ---- fitting -----------------------------------------------------------------------------------
 
-// Both have the same features, and so the same arrays in the same order.
+// The network has all features that stand beside it, and so their arrays.
+static const co_fitted *find_fitted(const co_model *model, const co_fitted *wanted) {
+  for (int64_t i = 0; i < model->fitted_count; i++) {
+    const co_fitted *f = model->fitted[i];
+    if (strcmp(f->feature, wanted->feature) == 0 && strcmp(f->name, wanted->name) == 0 &&
+        f->dtype == wanted->dtype && co_shape_equal(&f->shape, &wanted->shape))
+      return f;
+  }
+  return NULL;
+}
+
 static co_status copy_fitted(const co_model *to, const co_model *from) {
   for (int64_t i = 0; i < to->fitted_count; i++) {
     co_fitted *mine = to->fitted[i];
-    const co_fitted *theirs = from->fitted[i];
-    if (to->fitted_count != from->fitted_count || mine->dtype != theirs->dtype ||
-        !co_shape_equal(&mine->shape, &theirs->shape))
-      return co_fail(CO_ERR_INTERNAL, "a baseline has other inputs than its network");
+    const co_fitted *theirs = find_fitted(from, mine);
+    if (!theirs) return co_fail(CO_ERR_INTERNAL, "a baseline has other inputs than its network");
     memcpy(mine->bytes, theirs->bytes,
            (size_t)co_shape_count(&mine->shape) * co_dtype_size(mine->dtype));
   }

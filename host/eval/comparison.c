@@ -17,7 +17,23 @@ const co_paired *co_comparison_pairs(const co_comparison *c, int64_t baseline, i
   return paired_of(c, baseline, output);
 }
 
+static int64_t find_output(const co_model *model, const co_output_feature *output) {
+  for (int64_t i = 0; output->column && i < model->output_count; i++) {
+    const co_output_feature *other = &model->outputs[i];
+    if (strcmp(other->name, output->name) == 0)
+      return other->column && other->column->type == output->column->type ? i : -1;
+  }
+  return -1;
+}
+
+int64_t co_comparison_place(const co_comparison *c, int64_t baseline, int64_t output) {
+  const bool beside = baseline < c->baselines.count;
+  if (!beside || c->baselines.model->output_count == c->model->output_count) return output;
+  return find_output(c->baselines.model, &c->model->outputs[output]);
+}
+
 const char *co_comparison_name(const co_comparison *c, int64_t baseline, int64_t output) {
+  if (co_comparison_place(c, baseline, output) < 0) return "";
   if (baseline < c->baselines.count)
     return co_baseline_name(c->baselines.items[baseline], &c->model->outputs[output]);
   const char *copying = c->names[baseline - c->baselines.count];
@@ -27,7 +43,8 @@ const char *co_comparison_name(const co_comparison *c, int64_t baseline, int64_t
 double co_comparison_value(const co_comparison *c, int64_t baseline, int64_t output, int64_t k,
                            const co_evaluation_value *mine) {
   co_evaluation_value theirs;
-  return co_evaluation_metric(&c->evaluations[baseline], output, k, &theirs) &&
+  const int64_t place = co_comparison_place(c, baseline, output);
+  return place >= 0 && co_evaluation_metric(&c->evaluations[baseline], place, k, &theirs) &&
                  strcmp(theirs.name, mine->name) == 0
              ? theirs.value
              : NAN;
@@ -89,10 +106,10 @@ static co_status pair(co_comparison *c, int64_t baseline, int64_t output) {
   int64_t places[CO_MOST_COMPARED], count = list_scored(c, output, metrics, places);
   co_paired found[CO_MOST_COMPARED];
   const co_evaluation *own = c->request->evaluation, *other = &c->evaluations[baseline];
+  const int64_t place = co_comparison_place(c, baseline, output);
   co_measured mine = {.ctx = NULL}, theirs = {.ctx = NULL};
   co_status status = co_evaluation_measure(&mine, own, output, &own->scores[output]);
-  if (status == CO_OK)
-    status = co_evaluation_measure(&theirs, other, output, &other->scores[output]);
+  if (status == CO_OK) status = co_evaluation_measure(&theirs, other, place, &other->scores[place]);
   if (status == CO_OK)
     status = co_bootstrap_paired(found, &mine, &theirs, metrics, count, c->request->bootstrap);
   for (int64_t k = 0; status == CO_OK && k < count; k++)
@@ -112,7 +129,9 @@ static co_status measure(co_comparison *c) {
   for (size_t i = 0; i < pairs; i++)
     c->paired[i] = (co_paired){NAN, {NAN, NAN}, NAN};
   for (int64_t i = 0; i < c->count; i++) {
-    CO_RETURN_IF_FAILED(copying ? evaluate_copying(c, i - c->baselines.count) : evaluate(c, i));
+    CO_RETURN_IF_FAILED(copying && i >= c->baselines.count
+                            ? evaluate_copying(c, i - c->baselines.count)
+                            : evaluate(c, i));
     for (int64_t k = 0; c->request->bootstrap->draws >= 0 && k < c->model->output_count; k++)
       if (*co_comparison_name(c, i, k)) CO_RETURN_IF_FAILED(pair(c, i, k));
   }
@@ -137,15 +156,6 @@ void co_comparison_free(co_comparison *c) {
 }
 
 // ---- two models --------------------------------------------------------------------------------
-
-static int64_t find_output(const co_model *model, const co_output_feature *output) {
-  for (int64_t i = 0; output->column && i < model->output_count; i++) {
-    const co_output_feature *other = &model->outputs[i];
-    if (strcmp(other->name, output->name) == 0)
-      return other->column && other->column->type == output->column->type ? i : -1;
-  }
-  return -1;
-}
 
 // Rows whose weight is 0, or whose target is missing, are not scored: which these are, a config may say.
 static co_status check_same_rows(const co_scores *mine, const co_scores *theirs,

@@ -37,6 +37,8 @@ void co_comparison_free(co_comparison *comparison);
 // is no pair.
 const co_paired *co_comparison_pairs(const co_comparison *comparison, int64_t baseline,
                                      int64_t output);
+// The number of the output in the baseline's evaluation; -1 = it says nothing of it.
+int64_t co_comparison_place(const co_comparison *comparison, int64_t baseline, int64_t output);
 // "" where it says nothing of the output.
 const char *co_comparison_name(const co_comparison *comparison, int64_t baseline, int64_t output);
 // Of an output that both have, every metric over scores: the value of `a` less that of `b`, of the same rows

@@ -442,11 +442,15 @@ static void add_baseline_cell(co_report *r, int64_t baseline, int64_t output, in
 
 static void add_baselines(co_report *r, int64_t output) {
   const co_comparison *c = &r->comparison;
-  const char *heads[CO_MOST_BASELINES + 4] = {"metric", "model"};
+  const char *heads[CO_MOST_BASELINES + CO_MOST_TEXT_BASELINES + 4] = {"metric", "model"};
+  int64_t named[CO_MOST_BASELINES + CO_MOST_TEXT_BASELINES], count = 0;
   co_evaluation_value mine;
-  if (!c->count) return;
   for (int64_t i = 0; i < c->count; i++)
-    heads[2 + i] = co_comparison_name(c, i, output);
+    if (*co_comparison_name(c, i, output)) {
+      heads[2 + count] = co_comparison_name(c, i, output);
+      named[count++] = i;
+    }
+  if (!count) return;
   co_page_grid(&r->page, false);
   co_page_card(&r->page, "Beside baselines",
                "Fitted to the same training rows. ▲ the model is better, ▼ it is worse: the 95 % "
@@ -457,8 +461,8 @@ static void add_baselines(co_report *r, int64_t output) {
        k < CO_MOST_COMPARED && co_evaluation_metric(&r->evaluation, output, k, &mine); k++) {
     co_page_row(&r->page, mine.name);
     co_page_cell(&r->page, "%s", co_show(mine.value).text);
-    for (int64_t i = 0; i < c->count; i++)
-      add_baseline_cell(r, i, output, k, &mine);
+    for (int64_t i = 0; i < count; i++)
+      add_baseline_cell(r, named[i], output, k, &mine);
     co_page_row_end(&r->page);
   }
   co_page_table_end(&r->page);

@@ -158,12 +158,28 @@ for size in 16 24; do
     fail "known letters have lost their weights: $(paste -d, z.csv z.out.csv | head -20)"
 done
 
-# Beside another output, which has a share in what is explained, but no baselines.
+# Beside another output, which has a share in what is explained, and its baselines.
 awk -F, 'NR == 1 { print $0 ",g" } NR > 1 { print $0 "," ($2 ~ /a/ ? "in" : "out") }' t.csv >g.csv
 expect 0 import -O g.h5 g.csv --key id --target behind --target g --type behind=text --type word=text --seed 2
 sed 's/^output_features:/&\n  - {name: g}/' c.yaml >g.yaml
 expect 0 train -c g.yaml --dataset g.h5 --run-dir two --set trainer.max_epochs=1
-grep -qF "none of output 'g', since 'behind' beside it is a text" err || fail 'nothing says why there are no baselines'
+expect 0 evaluate -m two --dataset g.h5 --json --quiet
+# Beside the text stand what copies, beside the other output what is fitted to rows; each of its own alone.
+for known in '"bag_of_words":{"g":{' '"prior":{"g":{' '"most_frequent":{"behind":{'; do
+  [ "$(grep -oF "$known" out | wc -l)" = 2 ] || fail "no $known, or none paired"
+done
+expect 0 train -c <(sed 's/^  - {name: behind.*//' g.yaml) --dataset g.h5 --run-dir alone --set trainer.max_epochs=1 --quiet
+expect 0 evaluate -m alone --dataset g.h5 --json --quiet
+grep -oE '"(prior|bag_of_words)":\{"g":\{"log_loss":[0-9][^}]*' out >alone.baselines
+expect 0 evaluate -m two --dataset g.h5 --json --quiet
+grep -oE '"(prior|bag_of_words)":\{"g":\{"log_loss":[0-9][^}]*' out | cmp -s - alone.baselines || fail 'baselines differ from those of a model of its own'
+expect 0 evaluate -m two --dataset g.h5 --quiet
+grep -qE '^  g +model +prior +bag_of_words *$' out || fail "the table of 'g': $(cat out)"
+grep -qE '^  behind +model +most_frequent +copy word *$' out || fail "the table of 'behind': $(cat out)"
+expect 0 report two -O two.html --quiet
+expect 0 experiment -c g.yaml --dataset g.h5 --seeds 2 --run-dir both --set trainer.max_epochs=1 --quiet --json
+grep -qF '"prior":{"g":{' out || fail 'an experiment tells of no baselines'
+refused 3 'none writes texts' -- train -c g.yaml --dataset g.h5 --run-dir bad --set blend=prior
 expect 0 explain -m two --dataset g.h5 --quiet
 refused 2 "'behind' has no single value" -- explain -m two --dataset g.h5 --target behind
 grep -qF 'hint: --target g has one' err || fail "no way out: $(cat err)"
