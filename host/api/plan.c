@@ -8,6 +8,7 @@
 #include "host/core/file.h"
 #include "host/device/backend.h"
 #include "host/device/choices.h"
+#include "host/eval/decoding.h"
 #include "host/eval/opening.h"
 #include "host/feed/resident.h"
 #include "host/feed/shape_classes.h"
@@ -479,6 +480,26 @@ static void report_memory(const planning *p, cohort_result *result) {
   co_json_close(&result->json);
 }
 
+// What writing the texts of a batch takes beside the network.
+static co_status report_decoding(const planning *p, cohort_result *result) {
+  co_json_key(&result->json, "decoding_bytes");
+  co_json_open(&result->json, '{');
+  for (int64_t i = 0; i < p->model->output_count; i++) {
+    const co_output_feature *output = &p->model->outputs[i];
+    size_t bytes;
+    if (!output->text) continue;
+    CO_RETURN_IF_FAILED(co_decoding_bytes(&bytes, p->model, output, co_program_store(p->program),
+                                          p->evaluated.rows));
+    co_json_key(&result->json, output->name);
+    co_json_int(&result->json, (int64_t)bytes);
+    co_text_printf(&result->text,
+                   "  %-12s %14.2f MiB  (beside the total, while '%s' is written for %lld rows)\n",
+                   "decoding", (double)bytes / 1048576, output->name, (long long)p->evaluated.rows);
+  }
+  co_json_close(&result->json);
+  return CO_OK;
+}
+
 static co_status plan(planning *p, cohort_result *result) {
   CO_RETURN_IF_FAILED(co_arena_create(&p->arena, p->ctx));
   CO_RETURN_IF_FAILED(read_inputs(p));
@@ -490,7 +511,7 @@ static co_status plan(planning *p, cohort_result *result) {
   report_plans(p, result);
   p->options->inference ? report_scoring(p, result) : report_launches(p, result);
   report_memory(p, result);
-  return CO_OK;
+  return report_decoding(p, result);
 }
 
 cohort_status cohort_plan(cohort_context *context, const cohort_plan_options *options,

@@ -33,6 +33,24 @@ static co_status create_plan(co_decoding *d, const co_model *model, co_store *st
   return co_plan_create(&d->plan, d->graph, store, &options);
 }
 
+static size_t input_bytes(const co_decoding *d, int64_t i) {
+  co_tensor_desc desc = d->graph->values[d->graph->inputs[i]].desc;
+  co_shape_bind(&desc.shape, &d->plan->options.shape);
+  return co_tensor_bytes(&desc);
+}
+
+co_status co_decoding_bytes(size_t *out, const co_model *model, const co_output_feature *output,
+                            co_store *store, int64_t rows) {
+  co_decoding d = {.output = output, .rows = rows};
+  co_status status = create_plan(&d, model, store);
+  *out = status == CO_OK ? TURNS * (d.plan->arena_bytes + 1) : 0;
+  for (int64_t i = 0; status == CO_OK && i < d.graph->input_count; i++)
+    *out += input_bytes(&d, i);
+  co_plan_free(d.plan);
+  co_graph_free(d.graph);
+  return status;
+}
+
 static co_status create_memory(co_decoding *d, co_store *store) {
   const co_backend_api *api = d->backend->api;
   const size_t rows = (size_t)d->rows;
@@ -43,11 +61,10 @@ static co_status create_memory(co_decoding *d, co_store *store) {
   }
   size_t most = 0;
   for (int64_t i = 0; i < d->graph->input_count; i++) {
-    co_tensor_desc desc = d->graph->values[d->graph->inputs[i]].desc;
-    co_shape_bind(&desc.shape, &d->plan->options.shape);
-    if (i >= CO_DECODING_INPUTS && co_tensor_bytes(&desc) > most) most = co_tensor_bytes(&desc);
-    CO_RETURN_IF_FAILED(api->buffer_create(d->backend, co_tensor_bytes(&desc), &d->input[i]));
-    CO_RETURN_IF_FAILED(api->fill_zero(d->backend, d->input[i], co_tensor_bytes(&desc)));
+    const size_t bytes = input_bytes(d, i);
+    if (i >= CO_DECODING_INPUTS && bytes > most) most = bytes;
+    CO_RETURN_IF_FAILED(api->buffer_create(d->backend, bytes, &d->input[i]));
+    CO_RETURN_IF_FAILED(api->fill_zero(d->backend, d->input[i], bytes));
   }
   d->memory = co_alloc_zero(d->ctx, most + 1, 1); // 0 of weight 0, too
   d->logits = co_alloc(d->ctx, rows * (size_t)d->classes * sizeof *d->logits);

@@ -18,6 +18,9 @@ typedef struct co_decoding co_decoding;
 co_status co_decoding_create(co_decoding **out, const co_model *model,
                              const co_output_feature *output, co_store *store, int64_t rows);
 void co_decoding_free(co_decoding *decoding); // NULL is legal
+// Bytes that it takes of the device.
+co_status co_decoding_bytes(size_t *out, const co_model *model, const co_output_feature *output,
+                            co_store *store, int64_t rows);
 // What the network gives of rows, `count` of them, at most `rows`: the context (count, units), and of each
 // memory (count, events, units) with its lengths.
 typedef struct co_decoding_read {

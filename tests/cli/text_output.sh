@@ -112,6 +112,8 @@ grep -qE '"copy same":\{"reply":\{[^}]*"exact_match":0\.[3-7]' out || fail 'a wo
 expect 0 train -c c.yaml --dataset d.h5 --run-dir lstm --seed 4 --quiet --set trainer.max_epochs=12 \
   --set output_features.behind.decoder.cell_type=lstm --set output_features.behind.decoder.attention=word
 expect 0 evaluate -m lstm --dataset d.h5 --quiet --require 'behind.exact_match>=0.9'
+expect 0 plan -c c.yaml --dataset d.h5 --mode infer
+grep -qE "decoding +[0-9.]+ MiB  \\(beside the total, while 'behind' is written" out || fail 'plan tells of no decoding'
 for rows in 256 7; do
   expect 0 predict -m lstm --dataset t.csv -O $rows.csv --batch-size $rows --quiet
 done
