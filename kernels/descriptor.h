@@ -218,6 +218,10 @@ co_status co_op_infer(co_op_desc *desc);
 static inline int64_t co_clamp_length(int32_t length, int64_t T) {
   return length < 0 ? 0 : length < T ? length : T;
 }
+// The class among K that an event's code stands for, -1 where for none.
+static inline int64_t co_class_of_code(int32_t code, int64_t K) {
+  return code > 0 && code <= K ? code - 1 : -1;
+}
 // Gates of a cell: kernels and gradients have as many columns for each unit.
 static inline int64_t co_rnn_gates(co_rnn_cell cell) {
   return cell == CO_CELL_LSTM ? 4 : cell == CO_CELL_GRU ? 3 : 1;

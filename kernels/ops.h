@@ -215,7 +215,9 @@
 //                with the logits computed anew, as ATTENTION's backward does. attr.output and
 //                attr.label_smoothing as there. Not from layers: the planner puts it in the place of
 //                the products and the loss where logits would be large. x is finite in rows of weight
-//                0, too: to dw they add 0 x, as they do in DENSE_BACKWARD_WEIGHTS of a dx of 0.
+//                0, too: to dw they add 0 x, as they do in DENSE_BACKWARD_WEIGHTS of a dx of 0. With
+//                score (N, T, 1), codes and lengths the logits are what COPY_EVENTS makes of x w + b and
+//                them, with attr.factor. In bf16 logits and their slopes are f32 all the same.
 // POINTWISE_LOSS  x (N, …), target (N, …), weight real (N): loss (N) = mean over the row of l(x, t);
 //                sum f64 (1) = sum_n weight loss; dx = weight inv_norm l'(x, t) / row size. Rows of
 //                weight 0: loss 0, dx 0, even where the target is NaN. The target may have one number

@@ -274,10 +274,11 @@
     (loss, sum, dx, (hits)), "", "", .types = "target:i32 step:u8 sum:f64 hits:f64",               \
     .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx hits",                               \
     .why = "needs whole rows; makes loss and gradient")                                            \
-  X(LINEAR_CROSS_ENTROPY, linear_cross_entropy, (x, w, (b), target, weight, step),                 \
-    (loss, sum, (dx), (dw), (db), (hits)), "", "",                                                 \
-    .types = "target:i32 step:u8 sum:f64 hits:f64", .accumulate = "sum dx dw db hits",             \
-    .flops = "x*w x*w dx*w x*dw")                                                                  \
+  X(LINEAR_CROSS_ENTROPY, linear_cross_entropy,                                                    \
+    (x, w, (b), target, weight, step, (score), (codes), (lengths)),                                \
+    (loss, sum, (dx), (dw), (db), (hits), (dscore)), "", "",                                       \
+    .types = "target:i32 step:u8 codes:i32 lengths:i32 sum:f64 hits:f64", .bf16 = "x w -> dx",     \
+    .accumulate = "sum dx dw db hits dscore", .flops = "x*w x*w dx*w x*dw")                        \
   X(POINTWISE_LOSS, pointwise_loss, (x, target, weight, step), (loss, sum, dx), "", "",            \
     .types = "step:u8 sum:f64", .bf16 = "x -> dx", .follows = true, .accumulate = "sum dx",        \
     .why = "needs whole rows; makes loss and gradient")                                            \

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pass 5: a loss over many classes and the products around it become LINEAR_CROSS_ENTROPY, which holds
 // a tile of the logits at a time, where logits and their gradient would be large and nobody else reads
-// them. Below that size whole logits are faster: tiles compute them twice. In bf16 they
-// stay whole.
+// them. Below that size whole logits are faster: tiles compute them twice. Classes may
+// be copied from a row's events in between.
 #include "host/plan/pass.h"
 
 // The product that makes logits, the loss, and the products that read the logits' gradient: of x and
-// of w, -1 where that gradient is not needed.
+// of w. Between them COPY_EVENTS and its backward. -1 where an operation is not there or not needed.
 typedef struct catalogue {
-  int64_t logits, loss, dx, dw;
+  int64_t logits, copy, loss, copy_backward, dx, dw;
 } catalogue;
 
 static int64_t find_writer(const co_plan *plan, co_value value) {
@@ -50,21 +50,42 @@ static bool makes_dw(const co_plan_op *product, const co_plan_op *op, co_value s
          op->in[CO_DENSE_BACKWARD_WEIGHTS_dy] == (dense ? slopes : x);
 }
 
+// Events of which classes are copied into the logits.
+static bool match_copy(const co_plan *plan, catalogue *c, co_value *logits, co_value *slopes) {
+  const int64_t copy = find_writer(plan, *logits);
+  if (copy < 0 || plan->ops[copy].desc.op != CO_OP_COPY_EVENTS) return true;
+  for (int64_t i = c->loss + 1; i < plan->op_count && c->copy_backward < 0; i++)
+    if (plan->ops[i].desc.op == CO_OP_COPY_EVENTS_BACKWARD &&
+        plan->ops[i].in[CO_COPY_EVENTS_BACKWARD_dy] == *slopes)
+      c->copy_backward = i;
+  if (c->copy_backward < 0 || !passes_by(plan, *logits, 2) || !passes_by(plan, *slopes, 1))
+    return false;
+  const co_plan_op *backward = &plan->ops[c->copy_backward];
+  c->copy = copy;
+  *logits = plan->ops[copy].in[CO_COPY_EVENTS_x];
+  *slopes = backward->out[CO_COPY_EVENTS_BACKWARD_dx];
+  return !(backward->desc.accumulate >> CO_COPY_EVENTS_BACKWARD_dx & 1);
+}
+
 static bool match(const co_plan *plan, int64_t loss, catalogue *out) {
   const co_plan_op *op = &plan->ops[loss];
   if (op->desc.op != CO_OP_SOFTMAX_CROSS_ENTROPY) return false;
-  const co_value logits = op->in[CO_SOFTMAX_CROSS_ENTROPY_x];
-  const co_value slopes = op->out[CO_SOFTMAX_CROSS_ENTROPY_dx];
-  *out = (catalogue){.logits = find_writer(plan, logits), .loss = loss, .dx = -1, .dw = -1};
-  if (out->logits < 0 || slopes == CO_NO_VALUE) return false;
+  co_value logits = op->in[CO_SOFTMAX_CROSS_ENTROPY_x];
+  co_value slopes = op->out[CO_SOFTMAX_CROSS_ENTROPY_dx];
+  *out =
+      (catalogue){.loss = loss, .copy = -1, .copy_backward = -1, .logits = -1, .dx = -1, .dw = -1};
+  if (slopes == CO_NO_VALUE || !match_copy(plan, out, &logits, &slopes)) return false;
+  out->logits = find_writer(plan, logits);
+  if (out->logits < 0) return false;
   const co_plan_op *product = &plan->ops[out->logits];
-  if (!is_product(plan, product) || !passes_by(plan, logits, 1)) return false;
-  for (int64_t i = loss + 1; i < plan->op_count; i++) {
+  if (!is_product(plan, product) || !passes_by(plan, logits, out->copy < 0 ? 1 : 2)) return false;
+  for (int64_t i = loss + 1; slopes != CO_NO_VALUE && i < plan->op_count; i++) {
     if (out->dx < 0 && makes_dx(product, &plan->ops[i], slopes)) out->dx = i;
     if (out->dw < 0 && makes_dw(product, &plan->ops[i], slopes)) out->dw = i;
   }
   const int readers = (out->dx >= 0) + (out->dw >= 0);
-  return readers > 0 && passes_by(plan, slopes, readers);
+  if (readers == 0) return out->copy >= 0 && slopes == CO_NO_VALUE; // scores alone are trained
+  return passes_by(plan, slopes, readers);
 }
 
 static bool has_output(const co_plan_op *op, co_value value) {
@@ -106,6 +127,15 @@ static co_plan_op join(const co_plan *plan, const catalogue *c) {
   made.in[CO_LINEAR_CROSS_ENTROPY_x] = product->in[PRODUCT_x];
   made.in[CO_LINEAR_CROSS_ENTROPY_w] = product->in[PRODUCT_w];
   if (dense) made.in[CO_LINEAR_CROSS_ENTROPY_b] = product->in[CO_DENSE_b];
+  if (c->copy >= 0) {
+    const co_plan_op *copy = &plan->ops[c->copy];
+    made.desc.attr.factor = copy->desc.attr.factor;
+    made.in[CO_LINEAR_CROSS_ENTROPY_score] = copy->in[CO_COPY_EVENTS_score];
+    made.in[CO_LINEAR_CROSS_ENTROPY_codes] = copy->in[CO_COPY_EVENTS_codes];
+    made.in[CO_LINEAR_CROSS_ENTROPY_lengths] = copy->in[CO_COPY_EVENTS_lengths];
+    take(&made, CO_LINEAR_CROSS_ENTROPY_dscore, &plan->ops[c->copy_backward],
+         CO_COPY_EVENTS_BACKWARD_dscore);
+  }
   made.in[CO_LINEAR_CROSS_ENTROPY_target] = loss->in[CO_SOFTMAX_CROSS_ENTROPY_target];
   made.in[CO_LINEAR_CROSS_ENTROPY_weight] = loss->in[CO_SOFTMAX_CROSS_ENTROPY_weight];
   made.in[CO_LINEAR_CROSS_ENTROPY_step] = loss->in[CO_SOFTMAX_CROSS_ENTROPY_step];
@@ -119,30 +149,58 @@ static co_plan_op join(const co_plan *plan, const catalogue *c) {
   return made;
 }
 
+// The first of the operations that read slopes: what they write is read behind them.
+static int64_t place_of(const catalogue *c) {
+  if (c->copy_backward >= 0) return c->copy_backward;
+  return c->dx < 0 || (c->dw >= 0 && c->dw < c->dx) ? c->dw : c->dx;
+}
+
+static void drop(co_plan *plan, int64_t i) {
+  if (i >= 0) plan->ops[i].desc.op = CO_OP_COUNT;
+}
+
+// With the types that a later pass gives its operands.
+static co_status offers(const co_plan *plan, const co_plan_op *made, bool *out) {
+  co_plan_op asked = *made;
+  uint32_t in = 0, narrow = 0;
+  co_plan_describe(plan, &asked);
+  if (plan->options.bf16) co_op_bf16_operands(asked.desc.op, &in, &narrow);
+  for (int i = 0; i < CO_OP_MAX_OPERANDS; i++) {
+    if (in >> i & 1) asked.desc.in[i].dtype = CO_BF16;
+    if (narrow >> i & 1) asked.desc.out[i].dtype = CO_BF16;
+  }
+  return co_plan_asks(plan, asked.desc, out, NULL);
+}
+
 static co_status fuse(co_plan *plan, int64_t loss) {
   const size_t most = plan->options.logit_bytes ? plan->options.logit_bytes : CO_PLAN_LOGIT_BYTES;
   catalogue c;
   if (!match(plan, loss, &c)) return CO_OK;
-  const co_value logits = plan->ops[loss].in[CO_SOFTMAX_CROSS_ENTROPY_x];
-  const bool bf16 = plan->options.bf16; // given to values by a later pass
+  const co_value logits = plan->ops[c.logits].out[PRODUCT_y];
+  // Given to values by a later pass, but not to those that events go into.
+  const bool bf16 = plan->options.bf16 && c.copy < 0;
   const size_t bytes = co_tensor_bytes(&plan->values[logits].info.desc) / (bf16 ? 2 : 1);
-  const int64_t at = c.dx < 0 || (c.dw >= 0 && c.dw < c.dx) ? c.dw : c.dx;
+  const int64_t at = place_of(&c);
   if (bytes <= most || !may_meet(plan, &c, at)) return CO_OK;
-  bool offers = false;
+  bool offered;
   co_plan_op made = join(plan, &c);
-  if (!bf16) CO_RETURN_IF_FAILED(co_plan_offers(plan, &made, &offers, NULL));
-  const char *format = offers ? "in tiles: not %.0f MiB of logits and their gradient"
-                              : "%.0f MiB of logits and their gradient";
-  const char *note = co_arena_format(plan->arena, format, 2 * (double)bytes / 1048576);
+  CO_RETURN_IF_FAILED(offers(plan, &made, &offered));
+  const char *format = offered ? "in tiles: not %.0f MiB of logits and their gradient"
+                               : "%.0f MiB of logits and their gradient";
+  const double arrays = c.copy < 0 ? 2 : 4; // with events and without them
+  const char *note = co_arena_format(plan->arena, format, arrays * (double)bytes / 1048576);
   if (!note) return CO_ERR_MEMORY;
-  if (!offers) {
+  if (!offered) {
     plan->ops[loss].note = note;
     return CO_OK;
   }
   made.note = note;
-  plan->ops[c.logits].desc.op = plan->ops[loss].desc.op = CO_OP_COUNT;
-  if (c.dx >= 0) plan->ops[c.dx].desc.op = CO_OP_COUNT;
-  if (c.dw >= 0) plan->ops[c.dw].desc.op = CO_OP_COUNT;
+  drop(plan, c.logits);
+  drop(plan, c.copy);
+  drop(plan, c.loss);
+  drop(plan, c.copy_backward);
+  drop(plan, c.dx);
+  drop(plan, c.dw);
   plan->ops[at] = made;
   return CO_OK;
 }

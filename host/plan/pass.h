@@ -49,6 +49,8 @@ void co_plan_describe(const co_plan *plan, co_plan_op *op);
 // Whether the backend has the operation on layouts of its own choice; `choice` (may be NULL): and how.
 co_status co_plan_offers(const co_plan *plan, const co_plan_op *op, bool *out,
                          co_op_choice *choice);
+// The same of operands that values do not describe yet.
+co_status co_plan_asks(const co_plan *plan, co_op_desc desc, bool *out, co_op_choice *choice);
 // Whether there is a backward pass.
 bool co_plan_differentiates(const co_plan *plan);
 bool co_plan_is_output(const co_plan *plan, co_value value);

@@ -104,19 +104,22 @@ void co_plan_describe(const co_plan *plan, co_plan_op *op) {
   }
 }
 
-co_status co_plan_offers(const co_plan *plan, const co_plan_op *op, bool *out,
-                         co_op_choice *choice) {
-  co_plan_op asked = *op;
+co_status co_plan_asks(const co_plan *plan, co_op_desc desc, bool *out, co_op_choice *choice) {
   co_op_choice unread;
-  co_plan_describe(plan, &asked);
   for (int i = 0; i < CO_OP_MAX_OPERANDS; i++)
-    asked.desc.in[i].layout = asked.desc.out[i].layout = CO_LAYOUT_ANY;
-  co_status status =
-      plan->backend->api->query(plan->backend, &asked.desc, choice ? choice : &unread);
+    desc.in[i].layout = desc.out[i].layout = CO_LAYOUT_ANY;
+  co_status status = plan->backend->api->query(plan->backend, &desc, choice ? choice : &unread);
   *out = status == CO_OK;
   if (status != CO_ERR_DEVICE) return status;
   co_error_clear();
   return CO_OK;
+}
+
+co_status co_plan_offers(const co_plan *plan, const co_plan_op *op, bool *out,
+                         co_op_choice *choice) {
+  co_plan_op asked = *op;
+  co_plan_describe(plan, &asked);
+  return co_plan_asks(plan, asked.desc, out, choice);
 }
 
 bool co_plan_differentiates(const co_plan *plan) {

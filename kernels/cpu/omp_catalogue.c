@@ -12,7 +12,9 @@ enum {
   dx_at = CO_LINEAR_CROSS_ENTROPY_dx,
   dw_at = CO_LINEAR_CROSS_ENTROPY_dw,
   db_at = CO_LINEAR_CROSS_ENTROPY_db,
-  hits_at = CO_LINEAR_CROSS_ENTROPY_hits
+  hits_at = CO_LINEAR_CROSS_ENTROPY_hits,
+  score_at = CO_LINEAR_CROSS_ENTROPY_score,
+  dscore_at = CO_LINEAR_CROSS_ENTROPY_dscore
 };
 
 // Floats of a tile's weights, packed both ways, and of its logits of as many rows as a thread has of
@@ -25,9 +27,16 @@ typedef struct row {
   float largest, rest; // of the logits; sum of exp(logit - largest) without the target's
   float own;           // the target's logit
   float scale, slope;  // slopes are exp(logit - largest) scale - even, the target's is `slope`
+  bool before;         // a class before the target has the largest logit
   bool hit;            // the target is the first of the largest
   double logits;       // their sum, where labels are smoothed
 } row;
+
+// Of an event whose class is copied: that class's logit without events and with them, then the slope
+// of the former.
+typedef struct copied {
+  float x, y, slope;
+} copied;
 
 typedef struct catalogue {
   const co_op_desc *desc;
@@ -39,10 +48,15 @@ typedef struct catalogue {
   const int32_t *target;
   float *dw, *db;
   double inv_norm;
+  const float *score; // of events whose classes are copied
+  const int32_t *codes, *lengths;
+  int64_t events; // of a row
+  float shift;    // logarithm of their factor
   // In the workspace. Panels of weights: (D, C) for logits, two of each, and (T, C) for dx.
   float *bias[2], *factors[2], *turned, *x_panels, *z, *dx, *panels;
   const float **x_rows, **z_rows;
   row *rows;
+  copied *copies; // of each event
 } catalogue;
 
 static int64_t rounded(int64_t n, int64_t to) {
@@ -63,6 +77,10 @@ static catalogue catalogue_of(const co_cpu *cpu, const co_op_desc *desc) {
                  .V = desc->in[CO_LINEAR_CROSS_ENTROPY_w].shape.dim[desc->attr.transposed ? 0 : 1],
                  .C = co_tile_columns(cpu),
                  .R = co_tile_rows(cpu)};
+  if (co_cpu_has_in(desc, score_at)) {
+    c.events = desc->in[score_at].shape.dim[1];
+    c.shift = (float)log(desc->attr.factor);
+  }
   c.padded = rounded(c.D, c.C);
   const int64_t rows = least(c.N, MOST_ROWS), all = rounded(c.V, c.C);
   const int64_t most = TILE_FLOATS / (rows + 2 * c.padded) / c.C * c.C;
@@ -93,7 +111,8 @@ static size_t place(catalogue *c, const co_cpu *cpu, char *base) {
                {&c->panels, columns ? (size_t)cpu->threads * N * (size_t)c->C * real : 0},
                {(void *)&c->x_rows, N * sizeof *c->x_rows},
                {(void *)&c->z_rows, N * sizeof *c->z_rows},
-               {&c->rows, N * sizeof *c->rows}};
+               {&c->rows, N * sizeof *c->rows},
+               {&c->copies, N * (size_t)c->events * sizeof *c->copies}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     char *at = base ? base + used : NULL;
     memcpy(parts[i].out, &at, sizeof at);
@@ -239,17 +258,17 @@ static void make_dw(const catalogue *c, int64_t first) {
 // ---- rows --------------------------------------------------------------------------------------
 
 // clang-format off
-// A tile's logits; the target's is `own` of them, -1 where it is in another.
-CO_CPU_KERNEL(scan_row, (const float *z, int64_t count, int64_t own, bool smoothed, row *r),
-              (z, count, own, smoothed, r)) {
+// A tile's logits; the target's is `own` of them, -1 where it is in another; `before`: in a later one.
+CO_CPU_KERNEL(scan_row, (const float *z, int64_t count, int64_t own, bool before, bool smoothed, row *r),
+              (z, count, own, before, smoothed, r)) {
   const float top = row_max(z, count);
   float rest = 0, sum = 0;
   if (top > r->largest) {
     r->rest *= exp_negative(r->largest - top);
     r->largest = top;
-    r->hit = own >= 0 && z[own] == top;
-    for (int64_t k = 0; r->hit && k < own; k++)
-      r->hit = z[k] != top;
+    r->before = before;
+    for (int64_t k = 0; !r->before && k < own; k++)
+      r->before = z[k] == top;
   }
   const float largest = r->largest;
 #pragma omp simd reduction(+ : rest)
@@ -267,6 +286,7 @@ CO_CPU_KERNEL(scan_row, (const float *z, int64_t count, int64_t own, bool smooth
 CO_CPU_KERNEL(finish, (row *r, bool known, float factor, float smoothing, int64_t V, float *loss),
               (r, known, factor, smoothing, V, loss)) {
   const float even = smoothing / (float)V;
+  r->hit = known && !r->before && (r->own == r->largest || r->largest == -FLT_MAX);
   if (r->largest == -FLT_MAX) r->rest = NAN; // no class can be: as of whole rows
   r->scale = finish_row(known ? &r->own : NULL, r->largest, r->rest, factor, loss, &r->slope);
   r->slope += factor * (smoothing - even);
@@ -292,15 +312,110 @@ static float factor_of(const catalogue *c, int64_t n) {
   return (float)((double)c->weight[n] * c->inv_norm);
 }
 
+// ---- classes of a row's own events ---------------------------------------------------------------
+
+// Of the row's events, which has none where it is missing.
+static int64_t length_of(const catalogue *c, int64_t n) {
+  return c->events && c->weight[n] != 0 ? co_clamp_length(c->lengths[n], c->events) : 0;
+}
+
+static void read_copied(const catalogue *c, int64_t first, int64_t n) {
+  const int32_t *codes = c->codes + n * c->events;
+  for (int64_t t = 0; t < length_of(c, n); t++) {
+    const int64_t k = co_class_of_code(codes[t], c->V) - first;
+    if (k >= 0 && k < classes_of(c, first))
+      c->copies[n * c->events + t].x = c->z[n * c->stride + k];
+  }
+}
+
+// The first event of the class of the t-th.
+static int64_t first_of_class(const int32_t *codes, int64_t t) {
+  int64_t first = 0;
+  while (codes[first] != codes[t])
+    first++;
+  return first;
+}
+
+// The logit of the class of event t, together with all events of that class.
+static float mix(const catalogue *c, int64_t n, int64_t t) {
+  const int32_t *codes = c->codes + n * c->events;
+  const float *score = c->score + n * c->events;
+  const double x = (double)c->copies[n * c->events + t].x;
+  double most = x, sum = 0;
+  for (int64_t i = t; i < length_of(c, n); i++)
+    if (codes[i] == codes[t] && (double)score[i] > most - (double)c->shift)
+      most = (double)score[i] + (double)c->shift;
+  for (int64_t i = t; i < length_of(c, n); i++)
+    if (codes[i] == codes[t]) sum += exp((double)score[i] + (double)c->shift - most);
+  return (float)(most + log(sum + exp(x - most)));
+}
+
+// What is known of a row by its tiles becomes what it is with events.
+static void add_events(const catalogue *c, int64_t n) {
+  const int32_t *codes = c->codes + n * c->events;
+  copied *copies = c->copies + n * c->events;
+  row *r = &c->rows[n];
+  float largest = r->largest;
+  double rest = 0;
+  for (int64_t t = 0; t < length_of(c, n); t++) {
+    if (co_class_of_code(codes[t], c->V) < 0) continue;
+    const int64_t first = first_of_class(codes, t);
+    copies[t].y = first < t ? copies[first].y : mix(c, n, t);
+    if (first == t) r->logits += (double)copies[t].y - (double)copies[t].x;
+    if (codes[t] - 1 == c->target[n]) r->own = copies[t].y;
+    if (copies[t].y > largest) largest = copies[t].y;
+  }
+  r->before = r->before && r->largest == largest;
+  for (int64_t t = 0; t < length_of(c, n); t++) {
+    const int64_t k = co_class_of_code(codes[t], c->V);
+    if (k < 0 || k == c->target[n]) continue;
+    rest += exp((double)c->score[n * c->events + t] + (double)c->shift - (double)largest);
+    r->before = r->before || (k < c->target[n] && copies[t].y == largest);
+  }
+  r->rest = (float)((double)r->rest * exp((double)r->largest - (double)largest) + rest);
+  r->largest = largest;
+}
+
+// The slopes of the logits with events are shared out among what made them.
+static void share_slopes(const catalogue *c, int64_t n, float even, float *dscore) {
+  const bool adds = co_cpu_accumulates(c->desc, dscore_at);
+  const row *r = &c->rows[n];
+  for (int64_t t = 0; t < c->events; t++) {
+    const int64_t at = n * c->events + t, k = co_class_of_code(c->codes[at], c->V);
+    const bool counts = t < length_of(c, n) && k >= 0;
+    float slope = 0;
+    if (counts) {
+      const copied *of = &c->copies[at];
+      slope = k == c->target[n] ? r->slope : expf(of->y - r->largest) * r->scale - even;
+      // Not of two of -INFINITY.
+      c->copies[at].slope = of->x == of->y ? slope : slope * expf(of->x - of->y);
+      slope *= expf(c->score[at] + c->shift - of->y);
+    }
+    if (dscore) dscore[at] = (adds ? dscore[at] : 0) + slope;
+  }
+}
+
+static void put_copied(const catalogue *c, int64_t first, int64_t n) {
+  const int32_t *codes = c->codes + n * c->events;
+  for (int64_t t = 0; t < length_of(c, n); t++) {
+    const int64_t k = co_class_of_code(codes[t], c->V) - first;
+    if (k >= 0 && k < classes_of(c, first))
+      c->z[n * c->stride + k] = c->copies[n * c->events + t].slope;
+  }
+}
+
+static float even_of(const catalogue *c, int64_t n) {
+  return (float)(c->desc->attr.label_smoothing / (double)c->V) * factor_of(c, n);
+}
+
 static void make_slopes(const catalogue *c, const co_cpu *cpu, int64_t first, int64_t begin,
                         int64_t end) {
   const int64_t count = classes_of(c, first), padded = panels_of(c, first) * c->C;
-  const float share = (float)(c->desc->attr.label_smoothing / (double)c->V);
   for (int64_t n = begin; n < end; n++) {
     float *z = c->z + n * c->stride;
     const int64_t kept = c->weight[n] != 0 ? count : 0; // missing: not even a NaN counts
-    if (kept)
-      slopes_of_row[cpu->isa](z, count, own_of(c, n, first), share * factor_of(c, n), &c->rows[n]);
+    if (kept) slopes_of_row[cpu->isa](z, count, own_of(c, n, first), even_of(c, n), &c->rows[n]);
+    put_copied(c, first, n);
     memset(z + kept, 0, (size_t)(padded - kept) * sizeof *z);
   }
 }
@@ -312,7 +427,7 @@ static void start_rows(const catalogue *c, int64_t begin, int64_t end) {
     c->x_rows[n] = c->x + n * c->D;
     c->z_rows[n] = c->z + n * c->stride;
     // Not -INFINITY: from it a tile of nothing else would have no distance.
-    c->rows[n] = (row){.largest = -FLT_MAX, .hit = c->target[n] == 0};
+    c->rows[n] = (row){.largest = -FLT_MAX, .own = NAN, .before = c->target[n] != 0};
   }
   if (co_cpu_has_out(c->desc, dx_at))
     memset(c->dx + begin * c->padded, 0, (size_t)((end - begin) * c->padded) * sizeof *c->dx);
@@ -325,21 +440,26 @@ static void scan_tiles(const catalogue *c, const co_cpu *cpu, int64_t begin, int
     pack_tile(c, first, buffer, false);
 #pragma omp barrier
     make_logits(c, first, buffer, begin, end);
-    for (int64_t n = begin; n < end; n++)
-      if (c->weight[n] != 0)
-        scan_row[cpu->isa](c->z + n * c->stride, classes_of(c, first), own_of(c, n, first),
-                           c->desc->attr.label_smoothing > 0, &c->rows[n]);
+    for (int64_t n = begin; n < end; n++) {
+      if (c->weight[n] == 0) continue;
+      scan_row[cpu->isa](c->z + n * c->stride, classes_of(c, first), own_of(c, n, first),
+                         c->target[n] >= first + classes_of(c, first),
+                         c->desc->attr.label_smoothing > 0, &c->rows[n]);
+      read_copied(c, first, n);
+    }
   }
 }
 
 static void finish_rows(const catalogue *c, const co_cpu *cpu, int64_t begin, int64_t end,
-                        float *loss) {
+                        float *loss, float *dscore) {
   for (int64_t n = begin; n < end; n++) {
     const bool known = c->target[n] >= 0 && c->target[n] < c->V;
     loss[n] = 0;
+    add_events(c, n);
     if (c->weight[n] != 0)
       finish[cpu->isa](&c->rows[n], known, factor_of(c, n), (float)c->desc->attr.label_smoothing,
                        c->V, &loss[n]);
+    share_slopes(c, n, even_of(c, n), dscore);
   }
 }
 
@@ -389,6 +509,9 @@ static co_status run_linear_cross_entropy(co_cpu *cpu, co_prepared *prepared, vo
   c.b = in[CO_LINEAR_CROSS_ENTROPY_b];
   c.target = in[CO_LINEAR_CROSS_ENTROPY_target];
   c.weight = in[CO_LINEAR_CROSS_ENTROPY_weight];
+  c.score = in[score_at];
+  c.codes = in[CO_LINEAR_CROSS_ENTROPY_codes];
+  c.lengths = in[CO_LINEAR_CROSS_ENTROPY_lengths];
   c.dw = out[dw_at];
   c.db = out[db_at];
   c.inv_norm = step->inv_norm[prepared->desc.attr.output];
@@ -398,7 +521,7 @@ static co_status run_linear_cross_entropy(co_cpu *cpu, co_prepared *prepared, vo
     co_cpu_share(c.N, 1, &begin, &end);
     start_rows(&c, begin, end);
     scan_tiles(&c, cpu, begin, end);
-    finish_rows(&c, cpu, begin, end, loss);
+    finish_rows(&c, cpu, begin, end, loss, out[dscore_at]);
     if (dx || c.dw || c.db) differentiate_tiles(&c, cpu, dx != NULL, begin, end);
     if (dx) put_dx(&c, dx, begin, end);
   }
@@ -412,8 +535,8 @@ const co_cpu_impl co_cpu_catalogue[] = {
      .plan = co_cpu_plan_simple,
      .run = run_linear_cross_entropy,
      .workspace = workspace_of,
-     .f32_in = 0x17,
-     .f32_out = 0x1D,
-     .accumulate = 0x3E},
+     .f32_in = 0x57,
+     .f32_out = 0x5D,
+     .accumulate = 0x7E},
     {.name = NULL},
 };

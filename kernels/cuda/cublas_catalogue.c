@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // LINEAR_CROSS_ENTROPY: a tile of classes at a time, products by cuBLASLt, what is between them by
 // catalogue.cu. A first pass over the tiles knows each row's largest logit and sum of exponentials; a
-// second one, from the last tile, whose logits are still there, to the first, makes the gradients.
+// second one, from the last tile, whose logits are still there, to the first, makes the gradients. Of x and
+// w in bf16 logits are f32, as their slopes are: gradients are made of both widened.
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@ enum {
   TILE_LOGITS = 4 << 20, // 16 MiB, which stay in the cache of large devices
   LEAST_CLASSES = 256,   // of a tile; fewer leave much of a device without work
   MOST_CLASSES = 8192,
-  UNIT = CO_CUDA_ALIGNMENT / sizeof(float), // so that tiles of w begin where w may
+  UNIT = CO_CUDA_ALIGNMENT / 2, // so that tiles of w begin where w may, in bf16, too
 };
 
 enum { LOGITS, DX, DW, PRODUCTS };
@@ -20,7 +21,8 @@ typedef struct catalogue {
   co_prepared base;
   co_cuda_product full[PRODUCTS], tail[PRODUCTS]; // of a tile, and of the last where it is smaller
   int64_t N, D, V, T, tiles;                      // T classes a tile
-  size_t logits, rows, sums, bytes;               // in the workspace, behind that of the products
+  bool narrow;                                    // x and w are bf16
+  size_t logits, rows, sums, x, w, dx, bytes;     // in the workspace, behind that of the products
 } catalogue;
 
 enum {
@@ -38,6 +40,7 @@ static catalogue catalogue_of(const co_op_desc *desc) {
   c.N = desc->in[x_at].shape.dim[0];
   c.D = desc->in[x_at].shape.dim[1];
   c.V = desc->in[w_at].shape.dim[desc->attr.transposed ? 0 : 1];
+  c.narrow = desc->in[x_at].dtype == CO_BF16;
   c.T = TILE_LOGITS / c.N / UNIT * UNIT;
   if (c.T < LEAST_CLASSES) c.T = LEAST_CLASSES;
   if (c.T > MOST_CLASSES) c.T = MOST_CLASSES;
@@ -67,6 +70,7 @@ typedef struct pass {
   const co_cuda_call *call;
   float *z;
   void *rows, *sums;
+  float *x, *w, *dx; // widened: all of x, a tile of w; the gradient before it is rounded
 } pass;
 
 static co_cuda_product *product_of(const pass *p, int64_t tile, int which) {
@@ -78,25 +82,38 @@ static co_cuda_product *product_of(const pass *p, int64_t tile, int which) {
 static int64_t offset_of(const pass *p, int64_t tile) {
   return tile * p->c->T * (p->call->desc->attr.transposed ? p->c->D : 1);
 }
+static const void *weights_of(const pass *p, int64_t tile) {
+  const size_t element = co_cuda_element(p->call->desc->in[w_at].dtype);
+  return (const char *)p->call->in[w_at] + (size_t)offset_of(p, tile) * element;
+}
 
 static co_status make_logits(const pass *p, int64_t tile) { // z' = w' x'
-  const float *w = p->call->in[w_at];
   float *b = p->call->in[b_at];
-  return co_cuda_product_run(p->cuda, product_of(p, tile, LOGITS), w + offset_of(p, tile),
+  return co_cuda_product_run(p->cuda, product_of(p, tile, LOGITS), weights_of(p, tile),
                              p->call->in[x_at], p->z, b ? b + tile * p->c->T : NULL, NULL, p->call);
+}
+
+static co_status widen_tile(const pass *p, int64_t tile) {
+  const bool transposed = p->call->desc->attr.transposed != 0;
+  const int64_t count = classes_of(p->c, tile), D = p->c->D;
+  return co_cuda_check(p->cuda,
+                       co_cuda_widen_rows(p->w, weights_of(p, tile), transposed ? count : D,
+                                          transposed ? D : count, transposed ? D : p->c->V,
+                                          p->call->stream),
+                       "weights of classes");
 }
 
 static co_status add_dx(const pass *p, int64_t tile) { // dx' = w z'
   co_cuda_product *product = product_of(p, tile, DX);
-  const float *w = p->call->in[w_at];
-  const bool first = tile + 1 == p->c->tiles;
-  product->beta = first && !co_cuda_accumulates(p->call->desc, dx_at) ? 0 : 1;
-  return co_cuda_product_run(p->cuda, product, w + offset_of(p, tile), p->z, p->call->out[dx_at],
-                             NULL, NULL, p->call);
+  const bool first = tile + 1 == p->c->tiles, narrow = p->c->narrow;
+  product->beta = first && (narrow || !co_cuda_accumulates(p->call->desc, dx_at)) ? 0 : 1;
+  if (narrow) CO_RETURN_IF_FAILED(widen_tile(p, tile));
+  return co_cuda_product_run(p->cuda, product, narrow ? p->w : weights_of(p, tile), p->z,
+                             narrow ? p->dx : p->call->out[dx_at], NULL, NULL, p->call);
 }
 
 static co_status make_dw(const pass *p, int64_t tile) { // dw' = z' x; of (V, D) dw' = x' z
-  const void *x = p->call->in[x_at];
+  const void *x = p->c->narrow ? p->x : p->call->in[x_at];
   const bool transposed = p->call->desc->attr.transposed != 0;
   float *dw = p->call->out[dw_at];
   return co_cuda_product_run(p->cuda, product_of(p, tile, DW), transposed ? x : p->z,
@@ -118,6 +135,21 @@ static co_status differentiate(const pass *p, int64_t tile) {
                        "bias gradient");
 }
 
+static co_status widen_x(const pass *p) {
+  if (!p->c->narrow || p->call->out[dw_at] == NULL) return CO_OK;
+  return co_cuda_check(
+      p->cuda, co_cuda_widen(p->x, p->call->in[x_at], p->c->N * p->c->D, false, p->call->stream),
+      "features of rows");
+}
+
+static co_status round_dx(const pass *p) {
+  if (!p->c->narrow || p->call->out[dx_at] == NULL) return CO_OK;
+  return co_cuda_check(p->cuda,
+                       co_cuda_round(p->call->out[dx_at], p->dx, p->c->N * p->c->D,
+                                     co_cuda_accumulates(p->call->desc, dx_at), p->call->stream),
+                       "gradient of features");
+}
+
 static co_status run(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *call) {
   catalogue *c = (catalogue *)prepared;
   char *base = call->workspace;
@@ -126,18 +158,23 @@ static co_status run(co_cuda *cuda, co_prepared *prepared, const co_cuda_call *c
                   .call = call,
                   .z = (float *)(base + c->logits),
                   .rows = base + c->rows,
-                  .sums = base + c->sums};
+                  .sums = base + c->sums,
+                  .x = (float *)(base + c->x),
+                  .w = (float *)(base + c->w),
+                  .dx = (float *)(base + c->dx)};
   for (int64_t tile = 0; tile < c->tiles; tile++) {
     CO_RETURN_IF_FAILED(make_logits(&p, tile));
     CO_RETURN_IF_FAILED(co_cuda_check(
         cuda, co_cuda_catalogue_statistics(p.z, tile * c->T, classes_of(c, tile), p.rows, call),
         "statistics of logits"));
   }
-  for (int64_t tile = c->tiles - 1; tile >= 0 && differentiates(call->desc); tile--) {
+  if (!differentiates(call->desc)) return CO_OK;
+  CO_RETURN_IF_FAILED(widen_x(&p));
+  for (int64_t tile = c->tiles - 1; tile >= 0; tile--) {
     if (tile + 1 < c->tiles) CO_RETURN_IF_FAILED(make_logits(&p, tile));
     CO_RETURN_IF_FAILED(differentiate(&p, tile));
   }
-  return CO_OK;
+  return round_dx(&p);
 }
 
 // ---- planning ----------------------------------------------------------------------------------
@@ -163,7 +200,7 @@ static co_cuda_product_shape shape_of(const catalogue *c, const co_op_desc *desc
   co_cuda_product_shape s = {.transpose_a = CUBLAS_OP_N,
                              .transpose_b = CUBLAS_OP_N,
                              .epilogue = CUBLASLT_EPILOGUE_DEFAULT,
-                             .factors = CUDA_R_32F,
+                             .factors = c->narrow && which == LOGITS ? CUDA_R_16BF : CUDA_R_32F,
                              .result = CUDA_R_32F};
   switch (which) {
   case LOGITS:
@@ -172,7 +209,8 @@ static co_cuda_product_shape shape_of(const catalogue *c, const co_op_desc *desc
     if (bias) s.epilogue = CUBLASLT_EPILOGUE_BIAS;
     return s;
   case DX:
-    s.m = D, s.n = N, s.k = classes, s.ld_a = ld;
+    s.m = D, s.n = N, s.k = classes;
+    if (!c->narrow) s.ld_a = ld; // of widened weights a tile is a whole matrix
     if (!transposed) s.transpose_a = CUBLAS_OP_T;
     return s;
   default:
@@ -199,6 +237,11 @@ static size_t aligned(size_t bytes) {
   return (bytes + CO_CUDA_ALIGNMENT - 1) / CO_CUDA_ALIGNMENT * CO_CUDA_ALIGNMENT;
 }
 
+// Of `rows` of D features each.
+static size_t widened(const catalogue *c, int64_t rows) {
+  return c->narrow ? aligned((size_t)(rows * c->D) * sizeof(float)) : 0;
+}
+
 static co_status create(co_cuda *cuda, const co_op_desc *desc, catalogue *c) {
   const int64_t tail = classes_of(c, c->tiles - 1);
   CO_RETURN_IF_FAILED(create_products(cuda, desc, c->T, c->full, c));
@@ -207,27 +250,35 @@ static co_status create(co_cuda *cuda, const co_op_desc *desc, catalogue *c) {
   const size_t rest = co_cuda_column_sum_scratch(c->N, tail);
   c->logits = aligned(c->logits);
   c->rows = c->logits + aligned((size_t)(c->N * c->T) * sizeof(float));
-  c->sums = c->rows + aligned(co_cuda_catalogue_scratch(c->N));
-  c->bytes = c->sums;
-  if (co_cuda_has_out(desc, db_at)) c->bytes += whole > rest ? whole : rest;
+  c->sums = c->rows + aligned(co_cuda_catalogue_scratch(desc));
+  c->x = c->sums;
+  if (co_cuda_has_out(desc, db_at)) c->x += aligned(whole > rest ? whole : rest);
+  c->w = c->x + widened(c, co_cuda_has_out(desc, dw_at) ? c->N : 0);
+  c->dx = c->w + widened(c, co_cuda_has_out(desc, dx_at) ? c->T : 0);
+  c->bytes = c->dx + widened(c, co_cuda_has_out(desc, dx_at) ? c->N : 0);
   return CO_OK;
 }
 
 static int launches_of(const catalogue *c, const co_op_desc *desc) {
-  const int64_t gradients = 1 + co_cuda_has_out(desc, dx_at) + co_cuda_has_out(desc, dw_at) +
-                            co_cuda_has_out(desc, db_at);
+  const int64_t dx = co_cuda_has_out(desc, dx_at), dw = co_cuda_has_out(desc, dw_at);
+  const int64_t gradients = 1 + dx + dw + co_cuda_has_out(desc, db_at);
   const int64_t first = 2 * c->tiles, second = c->tiles - 1 + c->tiles * gradients;
-  return (int)(first + (differentiates(desc) ? second : 0));
+  const int64_t narrow = c->narrow ? dw + dx + c->tiles * dx : 0;
+  return (int)(first + (differentiates(desc) ? second + narrow : 0));
 }
 
 static co_status check_operands(const co_op_desc *desc, co_cuda_answer *answer) {
-  const int outputs[] = {CO_LINEAR_CROSS_ENTROPY_loss, dx_at, dw_at, db_at};
-  const int inputs[] = {x_at, w_at, b_at, CO_LINEAR_CROSS_ENTROPY_weight};
+  const co_dtype data = desc->in[x_at].dtype;
+  const int outputs[] = {CO_LINEAR_CROSS_ENTROPY_loss, dw_at, db_at,
+                         CO_LINEAR_CROSS_ENTROPY_dscore};
+  const int inputs[] = {b_at, CO_LINEAR_CROSS_ENTROPY_weight, CO_LINEAR_CROSS_ENTROPY_score};
+  bool fits = (data == CO_F32 || data == CO_BF16) && desc->in[w_at].dtype == data &&
+              (!co_cuda_has_out(desc, dx_at) || desc->out[dx_at].dtype == data);
+  for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+    fits = fits && (!co_cuda_has_out(desc, outputs[i]) || desc->out[outputs[i]].dtype == CO_F32);
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
-    if ((co_cuda_has_in(desc, inputs[i]) && desc->in[inputs[i]].dtype != CO_F32) ||
-        (co_cuda_has_out(desc, outputs[i]) && desc->out[outputs[i]].dtype != CO_F32))
-      return co_cuda_refuse(answer, "f32 only");
-  return CO_OK;
+    fits = fits && (!co_cuda_has_in(desc, inputs[i]) || desc->in[inputs[i]].dtype == CO_F32);
+  return fits ? CO_OK : co_cuda_refuse(answer, "f32 only, with x, w and dx in bf16 at most");
 }
 
 co_status co_cuda_plan_catalogue(co_cuda *cuda, const co_cuda_impl *impl, const co_op_desc *desc,

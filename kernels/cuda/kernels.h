@@ -68,11 +68,16 @@ cudaError_t co_cuda_bias_activation(void *y, const void *b, co_dtype dtype, int6
 // Of LINEAR_CROSS_ENTROPY, in catalogue.cu, over tiles of logits: z (N, count) of the classes from `first`
 // on. Tiles come in order, the last one makes loss, sum and hits of what `scratch` holds of each row
 // (co_cuda_catalogue_scratch bytes). Then z becomes the slopes of the logits in it, tile by tile.
-size_t co_cuda_catalogue_scratch(int64_t rows);
+size_t co_cuda_catalogue_scratch(const co_op_desc *desc);
 cudaError_t co_cuda_catalogue_statistics(const float *z, int64_t first, int64_t count,
                                          void *scratch, const co_cuda_call *call);
-cudaError_t co_cuda_catalogue_slopes(float *z, int64_t first, int64_t count, const void *scratch,
+cudaError_t co_cuda_catalogue_slopes(float *z, int64_t first, int64_t count, void *scratch,
                                      const co_cuda_call *call);
+// There, too: y (rows, columns) f32 = x bf16, whose rows lie `stride` apart; y (count) bf16 (+)= x f32.
+cudaError_t co_cuda_widen_rows(float *y, const void *x, int64_t rows, int64_t columns,
+                               int64_t stride, cudaStream_t stream);
+cudaError_t co_cuda_round(void *y, const float *x, int64_t count, bool accumulate,
+                          cudaStream_t stream);
 // y (count) f32 (+)= x bf16, in elementwise.cu.
 cudaError_t co_cuda_widen(float *y, const void *x, int64_t count, bool accumulate,
                           cudaStream_t stream);

@@ -32,6 +32,9 @@ template <> struct Group<warp_lanes> {
   static __device__ long long least(long long x) {
     return warp_reduce<Least>(x);
   }
+  static __device__ void wait() { // for what the group's other threads wrote
+    __syncwarp();
+  }
 };
 template <> struct Group<block_threads> {
   static __device__ float sum(float x) {
@@ -42,6 +45,9 @@ template <> struct Group<block_threads> {
   }
   static __device__ long long least(long long x) {
     return block_reduce<Least>(x);
+  }
+  static __device__ void wait() {
+    __syncthreads();
   }
 };
 

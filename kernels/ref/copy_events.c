@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/ref/real.h"
 
-// The class of an event that is copied, -1 of one that is not.
-static int64_t class_of(int32_t codes, int64_t K) {
-  return codes > 0 && codes <= K ? codes - 1 : -1;
-}
-
 void CO_REF(copy_events)(const co_op_desc *desc, void *const *in, void *const *out) {
   const int64_t *dim = desc->in[CO_COPY_EVENTS_score].shape.dim, N = dim[0], T = dim[1];
   const int64_t K = desc->in[CO_COPY_EVENTS_x].shape.dim[1];
@@ -19,10 +14,10 @@ void CO_REF(copy_events)(const co_op_desc *desc, void *const *in, void *const *o
     for (int64_t k = 0; k < K; k++) {
       double most = (double)x[k], sum = 0;
       for (int64_t t = 0; t < length; t++)
-        if (class_of(codes[t], K) == k && (double)score[t] + shift > most)
+        if (co_class_of_code(codes[t], K) == k && (double)score[t] + shift > most)
           most = (double)score[t] + shift;
       for (int64_t t = 0; t < length; t++)
-        if (class_of(codes[t], K) == k) sum += exp((double)score[t] + shift - most);
+        if (co_class_of_code(codes[t], K) == k) sum += exp((double)score[t] + shift - most);
       y[k] = (real)(most + log(sum + exp((double)x[k] - most)));
     }
   }
@@ -41,7 +36,7 @@ void CO_REF(copy_events_backward)(const co_op_desc *desc, void *const *in, void 
     co_put(desc, CO_COPY_EVENTS_BACKWARD_dx, &dx[i],
            (double)dy[i] * exp((double)x[i] - (double)y[i]));
   for (int64_t i = 0; dscore != NULL && i < N * T; i++) {
-    const int64_t n = i / T, k = class_of(codes[i], K);
+    const int64_t n = i / T, k = co_class_of_code(codes[i], K);
     const bool counts = k >= 0 && i % T < co_clamp_length(lengths[n], T);
     co_put(desc, CO_COPY_EVENTS_BACKWARD_dscore, &dscore[i],
            counts ? (double)dy[n * K + k] * exp((double)score[i] + shift - (double)y[n * K + k])

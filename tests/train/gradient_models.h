@@ -303,6 +303,26 @@ static void tied_rows(rig *r) {
   r->graph->layer = NULL;
 }
 
+// Classes chosen from all, or among those of the row's events.
+static void copying(rig *r) {
+  const co_shape one = co_shape_make(1, CO_DIM_N), events = co_shape_make(3, CO_DIM_N, 6, 1);
+  const co_op_attr factor = {.factor = 1.5};
+  co_value word, label, weight = input(r, "label.weight", 0), in[4], y;
+  OK(co_graph_add_input(r->graph, "word", CO_I32, &one, &word));
+  OK(co_graph_add_input(r->graph, "label", CO_I32, &one, &label));
+  OK(co_graph_add_input(r->graph, "codes", CO_I32, &events, &in[CO_COPY_EVENTS_codes]));
+  OK(co_graph_add_input(r->graph, "lengths", CO_I32, &one, &in[CO_COPY_EVENTS_lengths]));
+  co_value x = layer(r, "Embedding", "table", "{input_dim: 4, output_dim: 5}", &word, 1);
+  in[CO_COPY_EVENTS_x] = layer(r, "Dense", "logits", "{units: 4}", &x, 1);
+  y = layer(r, "Dense", "score", "{units: 6, activation: tanh}", &x, 1);
+  in[CO_COPY_EVENTS_score] = layer(r, "Reshape", "events", "{target_shape: [6, 1]}", &y, 1);
+  r->graph->layer = "label";
+  OK(co_emit(r->graph, CO_OP_COPY_EVENTS, &factor, 4, in, &y));
+  OK(co_loss_emit(r->graph, co_loss_find("softmax_cross_entropy"), NULL, "label", 1, y, label,
+                  weight));
+  r->graph->layer = NULL;
+}
+
 // Classes drawn with replacement, each row's own among them.
 static const char sampled[] =
     "input_features:\n"
@@ -392,6 +412,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"written", written, NULL},
                                {"written_by_lstm", written_by_lstm, NULL},
                                {"tied_rows", NULL, tied_rows},
+                               {"copying", NULL, copying},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };
 

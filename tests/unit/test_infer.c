@@ -244,6 +244,25 @@ static void test_infer(void **state) {
   assert_int_equal(linear.out[CO_LINEAR_CROSS_ENTROPY_db].shape.dim[0], 6);
   assert_true(co_shape_equal(&linear.out[CO_LINEAR_CROSS_ENTROPY_dx].shape,
                              &drawn.in[CO_SAMPLED_LOGITS_x].shape));
+  linear.in[CO_LINEAR_CROSS_ENTROPY_score] =
+      f32(co_shape_make(3, CO_DIM_N, CO_DIM_T(2), (int64_t)1));
+  linear.in[CO_LINEAR_CROSS_ENTROPY_codes] = copied.in[CO_COPY_EVENTS_codes];
+  linear.in[CO_LINEAR_CROSS_ENTROPY_codes].shape = linear.in[CO_LINEAR_CROSS_ENTROPY_score].shape;
+  linear.in[CO_LINEAR_CROSS_ENTROPY_lengths] = lstm.in[CO_RECURRENT_lengths];
+  linear.attr.factor = 2;
+  linear.has_in = 507;
+  assert_int_equal(co_op_infer(&linear), CO_OK);
+  assert_true(co_shape_equal(&linear.out[CO_LINEAR_CROSS_ENTROPY_dscore].shape,
+                             &linear.in[CO_LINEAR_CROSS_ENTROPY_score].shape));
+  linear.has_in = 251; // no lengths
+  assert_int_equal(co_op_infer(&linear), CO_ERR_CONFIG);
+  linear.has_in = 507;
+  linear.attr.factor = 0;
+  assert_int_equal(co_op_infer(&linear), CO_ERR_CONFIG);
+  linear.attr.factor = 2;
+  linear.in[CO_LINEAR_CROSS_ENTROPY_codes].shape.dim[1] = CO_DIM_T(1);
+  assert_int_equal(co_op_infer(&linear), CO_ERR_CONFIG);
+  linear.has_in = 59;
   linear.attr.transposed = 0; // 6 features, 8 classes
   assert_int_equal(co_op_infer(&linear), CO_ERR_CONFIG);
 

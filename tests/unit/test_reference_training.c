@@ -234,6 +234,42 @@ static void test_pointwise_losses(void **state) {
   }
 }
 
+// Exponentials 2, 1, 1 of logits; events of 1 and 1 of the second class, twice as much each, of 3 of
+// none: 2, 5, 1.
+static void test_copied_classes(void **state) {
+  (void)state;
+  co_step step = {.inv_norm = {1}};
+  co_op_desc desc = {.op = CO_OP_LINEAR_CROSS_ENTROPY,
+                     .has_out = 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6};
+  desc.attr.factor = 2;
+  const co_shape events = co_shape_make(3, (int64_t)1, (int64_t)4, (int64_t)1);
+  double x = 1, w[3] = {log(2), 0, 0}, weight = 1, score[4] = {0, log(3), 0, 5};
+  double loss, sum, dx, dw[3], hits[2], dscore[4];
+  int32_t target = 1, codes[4] = {2, 0, 2, 2}, length = 3;
+  operand(&desc, true, CO_LINEAR_CROSS_ENTROPY_x, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)1));
+  operand(&desc, true, CO_LINEAR_CROSS_ENTROPY_w, CO_F64, co_shape_make(2, (int64_t)1, (int64_t)3));
+  operand(&desc, true, CO_LINEAR_CROSS_ENTROPY_target, CO_I32, vector(1));
+  operand(&desc, true, CO_LINEAR_CROSS_ENTROPY_weight, CO_F64, vector(1));
+  operand(&desc, true, CO_LINEAR_CROSS_ENTROPY_step, CO_U8, vector((int64_t)sizeof step));
+  operand(&desc, true, CO_LINEAR_CROSS_ENTROPY_score, CO_F64, events);
+  operand(&desc, true, CO_LINEAR_CROSS_ENTROPY_codes, CO_I32, events);
+  operand(&desc, true, CO_LINEAR_CROSS_ENTROPY_lengths, CO_I32, vector(1));
+  run(&desc,
+      (void *[CO_OP_MAX_OPERANDS]){&x, w, NULL, &target, &weight, &step, score, codes, &length},
+      (void *[CO_OP_MAX_OPERANDS]){&loss, &sum, &dx, dw, NULL, hits, dscore});
+  near_to(loss, log(8.0 / 5));
+  near_to(hits[0], 1);
+  // The slopes 2/8, -3/8, 1/8, of which the second one is shared out by fifths.
+  near_to(dw[0], 2.0 / 8);
+  near_to(dw[1], -3.0 / 8 / 5);
+  near_to(dw[2], 1.0 / 8);
+  near_to(dx, 2.0 / 8 * log(2));
+  near_to(dscore[0], -3.0 / 8 * 2 / 5);
+  near_to(dscore[1], 0);
+  near_to(dscore[2], -3.0 / 8 * 2 / 5);
+  near_to(dscore[3], 0);
+}
+
 static void test_sgd(void **state) {
   (void)state;
   co_segment segment = {.begin = 1, .count = 2, .rate = 0.5, .decay = 2};
@@ -529,6 +565,7 @@ int main(void) {
       cmocka_unit_test(test_losses),
       cmocka_unit_test(test_distributions),
       cmocka_unit_test(test_pointwise_losses),
+      cmocka_unit_test(test_copied_classes),
       cmocka_unit_test(test_sgd),
       cmocka_unit_test(test_narrow_gradients),
       cmocka_unit_test(test_rmsprop),

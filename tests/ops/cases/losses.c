@@ -75,12 +75,18 @@ OPS_FAMILY(softmax_cross_entropy) = {
     .cases = classes_cases,
 };
 
+// Of a row; 0 where none are copied.
+static int64_t events_of(const co_op_desc *desc) {
+  const bool copies = desc->has_in >> CO_LINEAR_CROSS_ENTROPY_score & 1;
+  return copies ? desc->in[CO_LINEAR_CROSS_ENTROPY_score].shape.dim[1] : 0;
+}
+
 // Sums over features, then over classes (of dx) or rows (of dw and db).
 static int64_t linear_terms(const co_op_desc *desc, int output) {
   const int64_t *x = desc->in[CO_LINEAR_CROSS_ENTROPY_x].shape.dim;
   const int64_t V = co_shape_count(&desc->in[CO_LINEAR_CROSS_ENTROPY_w].shape) / x[1];
   const bool rows = output == CO_LINEAR_CROSS_ENTROPY_dw || output == CO_LINEAR_CROSS_ENTROPY_db;
-  return x[1] + V + (rows ? x[0] : 0);
+  return x[1] + V + (rows ? x[0] : 0) + events_of(desc);
 }
 
 // "ties": each quarter of the classes is the first again, and targets are the largest of the first or,
@@ -113,6 +119,21 @@ static int64_t largest_of(const ops_problem *p, int64_t n, int64_t D, int64_t V,
   return best;
 }
 
+// Events of the target's class and of classes of all tiles, more than once, of none (0) and of classes
+// that there are not. Of rows of all lengths.
+static void arrange_events(ops_problem *p, int64_t N, int64_t V) {
+  const int32_t *target = p->in[CO_LINEAR_CROSS_ENTROPY_target];
+  int32_t *codes = p->in[CO_LINEAR_CROSS_ENTROPY_codes];
+  int32_t *lengths = p->in[CO_LINEAR_CROSS_ENTROPY_lengths];
+  const int64_t T = events_of(&p->desc);
+  for (int64_t i = 0; i < N * T; i++) {
+    const int64_t k = i % T;
+    codes[i] = k % 4 == 1 && i / T % 3 ? target[i / T] + 1 : (int32_t)(k / 2 * 7919 % (V + 2));
+  }
+  for (int64_t n = 0; T > 0 && n < N; n++)
+    lengths[n] = (int32_t)(n == 1 ? 0 : T - n % T);
+}
+
 static void adjust_linear(ops_problem *p) {
   const int64_t *x = p->desc.in[CO_LINEAR_CROSS_ENTROPY_x].shape.dim;
   const int64_t V = co_shape_count(&p->desc.in[CO_LINEAR_CROSS_ENTROPY_w].shape) / x[1];
@@ -124,6 +145,7 @@ static void adjust_linear(ops_problem *p) {
     if (ops_problem_has_flag(p, "ties"))
       target[n] = (int32_t)(largest_of(p, n, x[1], V, V / 4) + n % 2 * (V / 4));
   }
+  arrange_events(p, x[0], V);
   adjust(p);
 }
 
@@ -143,7 +165,11 @@ static double linear_magnitude(const ops_problem *p, int output) {
   const double x = ops_largest(p, CO_LINEAR_CROSS_ENTROPY_x);
   const double w = ops_largest(p, CO_LINEAR_CROSS_ENTROPY_w);
   const double weight = ops_largest(p, CO_LINEAR_CROSS_ENTROPY_weight);
-  const double logits = 1 + D * x * w + largest_bias(p);
+  const int64_t T = events_of(&p->desc);
+  const double events = T > 0 ? fabs(log(p->desc.attr.factor)) + log(1 + (double)T) +
+                                    ops_largest(p, CO_LINEAR_CROSS_ENTROPY_score)
+                              : 0;
+  const double logits = 1 + D * x * w + largest_bias(p) + events;
   const double slope = weight * step->inv_norm[p->desc.attr.output] * logits;
   switch (output) {
   case CO_LINEAR_CROSS_ENTROPY_loss:
@@ -154,8 +180,11 @@ static double linear_magnitude(const ops_problem *p, int output) {
     return slope * w;
   case CO_LINEAR_CROSS_ENTROPY_dw:
     return slope * x;
+  case CO_LINEAR_CROSS_ENTROPY_db:
+  case CO_LINEAR_CROSS_ENTROPY_dscore:
+    return slope;
   default:
-    return output == CO_LINEAR_CROSS_ENTROPY_db ? slope : 0;
+    return 0;
   }
 }
 
@@ -177,6 +206,14 @@ static const char *const linear_cases[] = {
     "x=5x4 w=4x9 b=9 barred dx dw db hits",
     "x=5x4 w=4x9 b=9 nothing hits",
     "x=7x33 w=100x33 transposed dx dw hits large holes",
+    "x=1x1 w=1x1 score=1x1x1 codes=1x1x1 lengths=1 factor=1 dx dw dscore hits",
+    "x=7x3 w=3x33 b=33 score=7x9x1 codes=7x9x1 lengths=7 factor=3.5 dx dw db dscore hits holes",
+    "x=9x5 w=70x5 transposed score=9x300x1 codes=9x300x1 lengths=9 factor=20 dx dw dscore hits",
+    "x=5x4 w=4x9 b=9 score=5x6x1 codes=5x6x1 lengths=5 factor=2 barred dx dw db dscore hits",
+    "x=3x2 w=17000x2 transposed score=3x40x1 codes=3x40x1 lengths=3 factor=1000 "
+    "label_smoothing=0.2 dx dw dscore hits holes",
+    "x=6x3 w=3x20 score=6x4x1 codes=6x4x1 lengths=6 factor=1 dscore hits",
+    "x=2x2 w=2x20000 ties score=2x5x1 codes=2x5x1 lengths=2 factor=0.001 hits",
     OPS_SWEEP,
     "x=300x2 w=1000x2 transposed dx dw hits",
     "x=300x4 w=4x1000 b=1000 dx dw db hits holes",
