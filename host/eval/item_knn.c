@@ -86,15 +86,20 @@ static co_status add(const co_estimator *e, const co_history *h, int64_t sample,
   return CO_OK;
 }
 
-static co_status score_history(const co_estimator *e, int64_t output, const co_history *history,
-                               const int64_t *samples, int64_t rows, float *heads) {
-  scoring s = {.room.seen = NULL};
+static co_status open_scoring(scoring *s, const co_estimator *e, int64_t output,
+                              const co_history *history) {
   const co_shape one = co_shape_make(1, (int64_t)1);
   const co_fitted *self;
   CO_RETURN_IF_FAILED(co_estimator_array(e, output, "self", CO_F64, &one, &self));
-  s.self = *(const double *)self->bytes;
-  co_status status = co_next_items_neighbours(e, output, &s.neighbours);
-  if (status == CO_OK) status = open_room(&s.room, e->ctx, history);
+  s->self = *(const double *)self->bytes;
+  CO_RETURN_IF_FAILED(co_next_items_neighbours(e, output, &s->neighbours));
+  return open_room(&s->room, e->ctx, history);
+}
+
+static co_status score_history(const co_estimator *e, int64_t output, const co_history *history,
+                               const int64_t *samples, int64_t rows, float *heads) {
+  scoring s = {.room.seen = NULL};
+  co_status status = open_scoring(&s, e, output, history);
   if (status == CO_OK)
     status = co_next_items_score(e, output, history, samples, rows, add, &s, heads);
   close_room(&s.room, e->ctx);
@@ -106,16 +111,19 @@ static co_status likelihood(double *out, co_estimator *e, int64_t output, const 
   const co_history *h = data->history;
   int64_t count =
       data->validation_count < MOST_VALIDATION ? data->validation_count : MOST_VALIDATION;
-  float *heads = co_alloc(e->ctx, (size_t)h->classes * sizeof *heads);
-  co_status status = heads ? CO_OK : CO_ERR_MEMORY;
+  scoring s = {.room.seen = NULL};
+  double *score = co_alloc(e->ctx, (size_t)h->classes * sizeof *score);
+  co_status status = score ? open_scoring(&s, e, output, h) : CO_ERR_MEMORY;
   *out = 0;
   for (int64_t i = 0; status == CO_OK && i < count; i++) {
     int64_t sample = data->validation_samples[i * data->validation_count / count];
+    float head = 0;
     if (h->target[sample] < 0) continue;
-    status = score_history(e, output, h, &sample, 1, heads);
-    *out += (double)heads[h->target[sample]];
+    status = co_next_items_score_target(e, output, h, sample, add, &s, score, &head);
+    *out += (double)head;
   }
-  co_free(e->ctx, heads);
+  close_room(&s.room, e->ctx);
+  co_free(e->ctx, score);
   return status;
 }
 

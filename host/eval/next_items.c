@@ -166,6 +166,21 @@ static void fill(const double *share, const double *score, int64_t classes, floa
     heads[k] = (float)log((score[k] + share[k]) / (total + 1));
 }
 
+co_status co_next_items_score_target(const co_estimator *e, int64_t output, const co_history *h,
+                                     int64_t sample, co_next_items_add *add, void *user,
+                                     double *score, float *head) {
+  const int64_t classes = e->model->outputs[output].width, target = h->target[sample];
+  const double *share;
+  double total = 0;
+  CO_RETURN_IF_FAILED(co_next_items_shares(e, output, &share));
+  memset(score, 0, (size_t)classes * sizeof *score);
+  CO_RETURN_IF_FAILED(add(e, h, sample, user, score));
+  for (int64_t k = 0; k < classes; k++)
+    total += score[k];
+  *head = (float)log((score[target] + share[target]) / (total + 1));
+  return CO_OK;
+}
+
 static bool same_history(const co_history *h, int64_t a, int64_t b) {
   return h->begin[a] == h->begin[b] && h->end[a] == h->end[b];
 }

@@ -59,5 +59,10 @@ typedef co_status co_next_items_add(const co_estimator *estimator, const co_hist
 co_status co_next_items_score(const co_estimator *estimator, int64_t output,
                               const co_history *history, const int64_t *samples, int64_t rows,
                               co_next_items_add *add, void *user, float *heads);
+// The same of a sample's target alone, which is there; `score` is room for (classes).
+co_status co_next_items_score_target(const co_estimator *estimator, int64_t output,
+                                     const co_history *history, int64_t sample,
+                                     co_next_items_add *add, void *user, double *score,
+                                     float *head);
 
 #endif
