@@ -197,6 +197,8 @@
 //                log_variance) / 2, the divergence of each number's normal distribution from the
 //                standard one, in nats.
 // SOFTMAX        over the last dimension; of predictions.
+// ARG_MAX        x (N, K), allowed u8 (K): y i32 (N) = the first k of the largest x[n, k] of those that
+//                are allowed (not 0; without it all). NaN: unspecified, but one of the K.
 // MASKED_SOFTMAX  within networks: x (N, …, T), lengths i32 (N): y over the first lengths[n] of the last
 //                dimension, over all T without lengths; 0 behind them, where x and dy are not read (all
 //                of a row of length 0). dx = y (dy - sum over t of y dy).

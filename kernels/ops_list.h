@@ -263,6 +263,9 @@
     "", .accumulate = "dmean dlog_variance", .why = "two values meet")                             \
   X(SOFTMAX, softmax, (x), (y), "", "",                                                            \
     .bf16 = "x ->", .follows = true, .why = "needs whole rows of a result")                        \
+  X(ARG_MAX, arg_max, (x, (allowed)), (y), "", "",                                                 \
+    .types = "allowed:u8 y:i32", .bf16 = "x ->", .follows = true,                                  \
+    .why = "needs whole rows of a result")                                                         \
   X(MASKED_SOFTMAX, masked_softmax, (x, (lengths)), (y),                                           \
     "MASKED_SOFTMAX_BACKWARD y dy (lengths) -> dx", "",                                            \
     .types = "lengths:i32", .bf16 = "x -> y", .why = "needs whole rows of a result")               \

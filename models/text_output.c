@@ -528,13 +528,27 @@ static co_status step_attention(const stepping *s, co_value *h) {
   return co_text_attention_emit(graph, text, memory, lengths, params, CO_DIM_N, h);
 }
 
+// The likeliest of the codes that can be written.
+static co_status choose(const stepping *s, co_value logits, co_value *out) {
+  const int64_t classes = co_text_output_classes(s->output->text);
+  const co_shape shape = co_shape_make(1, classes);
+  uint8_t *allowed = co_arena_alloc(s->graph->arena, (size_t)classes, sizeof *allowed);
+  co_value in[2] = {[CO_ARG_MAX_x] = logits};
+  if (!allowed) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < classes; i++)
+    allowed[i] = co_text_output_writes(s->output->text, i);
+  CO_RETURN_IF_FAILED(
+      co_graph_add_constant(s->graph, "written", CO_U8, &shape, allowed, &in[CO_ARG_MAX_allowed]));
+  return co_emit(s->graph, CO_OP_ARG_MAX, NULL, 2, in, out);
+}
+
 static co_status emit_step(const stepping *s) {
   co_graph *graph = s->graph;
   const co_text_output *text = s->output->text;
   const co_shape context = co_shape_make(2, CO_DIM_N, text->units),
                  token = co_shape_make(1, CO_DIM_N);
   const co_shape states = co_shape_make(2, CO_DIM_N, co_text_output_state(text));
-  co_value in[CO_DECODING_INPUTS], lookup[2], x, kernel, bias, state, h, logits;
+  co_value in[CO_DECODING_INPUTS], lookup[2], x, kernel, bias, state, h, logits, next;
   CO_RETURN_IF_FAILED(
       co_graph_add_input(graph, "context", CO_F32, &context, &in[CO_DECODING_context]));
   CO_RETURN_IF_FAILED(co_graph_add_input(graph, "state", CO_F32, &states, &in[CO_DECODING_state]));
@@ -553,7 +567,9 @@ static co_status emit_step(const stepping *s) {
   CO_RETURN_IF_FAILED(take_param(s, "logits/kernel", &kernel));
   CO_RETURN_IF_FAILED(take_param(s, "logits/bias", &bias));
   CO_RETURN_IF_FAILED(emit_logits(graph, s->output, h, kernel, bias, &logits));
+  CO_RETURN_IF_FAILED(choose(s, logits, &next));
   CO_RETURN_IF_FAILED(co_graph_add_output(graph, "next_state", state));
+  CO_RETURN_IF_FAILED(co_graph_add_output(graph, "next_token", next));
   return co_graph_add_output(graph, "logits", logits);
 }
 

@@ -47,8 +47,8 @@ bool co_text_output_is_sound(const co_text_output *text);
 int64_t co_text_output_encode(const co_text_output *text, const char *from, int32_t *codes);
 // The text of a row of scores; borrowed until the next.
 const char *co_text_output_print(const co_text_output *text, const float *codes);
-// The code that is written where these are the logits of all: the likeliest, but nothing and unknown.
-int32_t co_text_output_choose(const co_text_output *text, const float *logits);
+// Whether a code is one that can be written: not nothing and unknown, nor any that no token has.
+bool co_text_output_writes(const co_text_output *text, int64_t code);
 // The codes of a text's tokens, however many, without an end: at most as many as it has bytes. Rare
 // ones are told apart (by a hash of 23 bits) by codes that no vocabulary has: none of them is what a
 // network can write. Returns how many there are.
@@ -72,7 +72,7 @@ co_status co_text_output_fit(co_context *ctx, co_output_feature *output, const c
 // CO_DECODING_INPUTS, then each memory and its lengths, outputs of CO_DECODING_OUTPUTS. To be freed.
 enum { CO_DECODING_context, CO_DECODING_state, CO_DECODING_token, CO_DECODING_INPUTS };
 enum { CO_DECODING_MOST_INPUTS = CO_DECODING_INPUTS + 2 * CO_MAX_EVENT_TABLES };
-enum { CO_DECODING_next_state, CO_DECODING_logits, CO_DECODING_OUTPUTS };
+enum { CO_DECODING_next_state, CO_DECODING_next_token, CO_DECODING_logits, CO_DECODING_OUTPUTS };
 co_status co_model_create_decoding(co_graph **out, const co_model *model,
                                    const co_output_feature *output);
 // What the logits are made of, in place of states h (N, steps, units): (rows, units). `params`: kernel and

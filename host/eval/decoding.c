@@ -15,12 +15,12 @@ struct co_decoding {
   const co_output_feature *output;
   co_graph *graph;
   co_plan *plan;
-  int64_t rows, classes;
+  int64_t rows;
   void *arena[TURNS];
   co_executor *executor[TURNS];
-  void *input[CO_DECODING_MOST_INPUTS]; // on the device; the state's is the first one
+  void *input[CO_DECODING_MOST_INPUTS]; // on the device; the first state and token are zeros
   float *memory;                        // (rows, events, units), where a batch's have fewer events
-  float *logits, *codes;                // (rows, classes), (rows, width)
+  float *codes;                         // (rows, width)
   int32_t *token;                       // (rows)
 };
 
@@ -67,15 +67,13 @@ static co_status create_memory(co_decoding *d, co_store *store) {
     CO_RETURN_IF_FAILED(api->fill_zero(d->backend, d->input[i], bytes));
   }
   d->memory = co_alloc_zero(d->ctx, most + 1, 1); // 0 of weight 0, too
-  d->logits = co_alloc(d->ctx, rows * (size_t)d->classes * sizeof *d->logits);
   d->codes = co_alloc(d->ctx, rows * (size_t)d->output->width * sizeof *d->codes);
   d->token = co_alloc(d->ctx, rows * sizeof *d->token);
-  return d->memory && d->logits && d->codes && d->token ? CO_OK : CO_ERR_MEMORY;
+  return d->memory && d->codes && d->token ? CO_OK : CO_ERR_MEMORY;
 }
 
 static co_status create(co_decoding *d, const co_model *model, co_store *store) {
   CO_RETURN_IF_FAILED(create_plan(d, model, store));
-  d->classes = d->graph->values[d->graph->outputs[CO_DECODING_logits].value].desc.shape.dim[1];
   return create_memory(d, store);
 }
 
@@ -110,37 +108,37 @@ void co_decoding_free(co_decoding *d) {
   co_plan_free(d->plan);
   co_graph_free(d->graph);
   co_free(d->ctx, d->memory);
-  co_free(d->ctx, d->logits);
   co_free(d->ctx, d->codes);
   co_free(d->ctx, d->token);
   co_free(d->ctx, d);
 }
 
-// The logits after the tokens so far.
+// The likeliest tokens after those so far, which stay on the device for the step behind this one.
 static co_status step(co_decoding *d, int64_t number) {
   co_executor *executor = d->executor[number % TURNS], *other = d->executor[(number + 1) % TURNS];
-  const void *state = d->input[CO_DECODING_state];
-  if (number) state = co_executor_address(other, d->plan->outputs[CO_DECODING_next_state]);
-  CO_RETURN_IF_FAILED(d->backend->api->upload(d->backend, d->input[CO_DECODING_token], d->token,
-                                              (size_t)d->rows * sizeof *d->token));
   for (int64_t i = 0; i < d->graph->input_count; i++)
-    co_executor_bind(executor, i, i == CO_DECODING_state ? state : d->input[i]);
+    co_executor_bind(executor, i, d->input[i]);
+  if (number) {
+    co_executor_bind(executor, CO_DECODING_state,
+                     co_executor_address(other, d->plan->outputs[CO_DECODING_next_state]));
+    co_executor_bind(executor, CO_DECODING_token,
+                     co_executor_address(other, d->plan->outputs[CO_DECODING_next_token]));
+  }
   CO_RETURN_IF_FAILED(co_executor_run(executor));
-  return co_executor_read_output(executor, CO_DECODING_logits, d->logits);
+  return co_executor_read_output(executor, CO_DECODING_next_token, d->token);
 }
 
-// Writes the next token of every row that has not ended; returns how many are left. Of those that have,
-// the end is read on, and what comes of it is not.
+// Writes the next token of every row that has not ended; returns how many are left. Others go on, and
+// what comes of it is not read.
 static int64_t write_tokens(co_decoding *d, int64_t number, int64_t count) {
   const int64_t width = d->output->width;
   int64_t left = 0;
   for (int64_t i = 0; i < count; i++) {
-    if (d->token[i] == CO_TEXT_END) continue;
-    int32_t code = co_text_output_choose(d->output->text, d->logits + i * d->classes);
-    if (number == width - 1 && code != CO_TEXT_END) continue; // there is no room for more of it
-    d->codes[i * width + number] = (float)code;
-    d->token[i] = code;
-    left += code != CO_TEXT_END;
+    float *codes = d->codes + i * width;
+    if (number && codes[number - 1] < CO_TEXT_FIRST) continue;
+    if (number == width - 1 && d->token[i] != CO_TEXT_END) continue; // no room for more of it
+    codes[number] = (float)d->token[i];
+    left += d->token[i] != CO_TEXT_END;
   }
   return left;
 }
@@ -179,8 +177,6 @@ co_decoding_read co_decoding_read_of(const co_output_feature *output, const void
 co_status co_decoding_run(co_decoding *d, const co_decoding_read *read, const float **codes) {
   const int64_t width = d->output->width, units = d->output->text->units, count = read->count;
   memset(d->codes, 0, (size_t)(count * width) * sizeof *d->codes);
-  for (int64_t i = 0; i < d->rows; i++)
-    d->token[i] = i < count ? CO_TEXT_NOTHING : CO_TEXT_END;
   CO_RETURN_IF_FAILED(upload(d, CO_DECODING_context, read->context,
                              (size_t)(count * units) * sizeof *read->context));
   for (int64_t i = 0; i < d->output->text->memory_count; i++)

@@ -230,7 +230,40 @@ __global__ void pointwise_loss(LossRows<T> a, const float *target, int64_t targe
                [&](int, double sum) { put_total(a.sum, sum, a.accumulate_sum); });
 }
 
-// A warp a row: each lane keeps the first of its largest, the lanes agree on the first of all.
+// Of a warp's row: each lane keeps the first of its largest, the lanes agree on the first of all; K where
+// there is none but NaN. Of what is allowed; NULL = of all.
+template <typename T>
+__device__ __forceinline__ int warp_arg_max(const T *row, const uint8_t *allowed, int K, int lane) {
+  float value = -INFINITY;
+  int best = K;
+  for (int k = lane; k < K; k += warp_lanes) {
+    float score = static_cast<float>(row[k]);
+    if (allowed && !allowed[k]) continue;
+    if (score > value || (score == value && k < best)) {
+      value = score;
+      best = k;
+    }
+  }
+  for (int distance = warp_lanes / 2; distance > 0; distance /= 2) {
+    float other = __shfl_xor_sync(full_warp, value, distance);
+    int at = __shfl_xor_sync(full_warp, best, distance);
+    if (other > value || (other == value && at < best)) {
+      value = other;
+      best = at;
+    }
+  }
+  return best;
+}
+
+template <typename T>
+__global__ void arg_max(int32_t *y, const T *x, const uint8_t *allowed, int64_t rows, int64_t K) {
+  int lane = static_cast<int>(threadIdx.x) % warp_lanes;
+  for (int64_t n = first_row<warp_lanes>(); n < rows; n += row_step<warp_lanes>()) {
+    int best = warp_arg_max(x + n * K, allowed, static_cast<int>(K), lane);
+    if (lane == 0) y[n] = best == K ? 0 : best;
+  }
+}
+
 template <typename T>
 __global__ void categorical_hits(double *sums, double *partials, const T *x, const int32_t *target,
                                  const float *weight, int64_t rows, int64_t K, bool accumulate,
@@ -239,23 +272,7 @@ __global__ void categorical_hits(double *sums, double *partials, const T *x, con
   double totals[2] = {0, 0};
   for (int64_t n = first_row<warp_lanes>(); n < rows; n += row_step<warp_lanes>()) {
     const T *row = x + n * K;
-    float value = -INFINITY;
-    int best = static_cast<int>(K);
-    for (int k = lane; k < K; k += warp_lanes) {
-      float score = static_cast<float>(row[k]);
-      if (score > value || (score == value && k < best)) {
-        value = score;
-        best = k;
-      }
-    }
-    for (int distance = warp_lanes / 2; distance > 0; distance /= 2) {
-      float other = __shfl_xor_sync(full_warp, value, distance);
-      int at = __shfl_xor_sync(full_warp, best, distance);
-      if (other > value || (other == value && at < best)) {
-        value = other;
-        best = at;
-      }
-    }
+    int best = warp_arg_max(row, nullptr, static_cast<int>(K), lane);
     if (lane != 0) continue;
     float first = static_cast<float>(row[0]);
     if (best == K || first != first) best = 0; // nothing is larger than a NaN
@@ -416,6 +433,18 @@ template <typename T> static cudaError_t launch_pointwise_loss(const co_cuda_cal
   return cudaGetLastError();
 }
 
+template <typename T> static cudaError_t launch_arg_max(const co_cuda_call *call) {
+  const co_op_desc *desc = call->desc;
+  const int64_t *x = desc->in[CO_ARG_MAX_x].shape.dim;
+  bool some = co_cuda_has_in(desc, CO_ARG_MAX_allowed);
+  CO_LAUNCH(arg_max<T>, static_cast<unsigned>(hits_blocks(x[0])), block_threads, 0, call->stream,
+            static_cast<int32_t *>(call->out[CO_ARG_MAX_y]),
+            static_cast<const T *>(call->in[CO_ARG_MAX_x]),
+            some ? static_cast<const uint8_t *>(call->in[CO_ARG_MAX_allowed]) : nullptr, x[0],
+            x[1]);
+  return cudaGetLastError();
+}
+
 template <typename T> static cudaError_t launch_categorical_hits(const co_cuda_call *call) {
   const co_op_desc *desc = call->desc;
   int64_t rows = desc->in[0].shape.dim[0], K = desc->in[0].shape.dim[1];
@@ -475,4 +504,9 @@ extern "C" cudaError_t co_cuda_row_means(const co_cuda_call *call) {
 extern "C" cudaError_t co_cuda_categorical_hits(const co_cuda_call *call) {
   return co::is_bf16(call->desc->in[0]) ? co::launch_categorical_hits<co::bf16>(call)
                                         : co::launch_categorical_hits<float>(call);
+}
+
+extern "C" cudaError_t co_cuda_arg_max(const co_cuda_call *call) {
+  return co::is_bf16(call->desc->in[CO_ARG_MAX_x]) ? co::launch_arg_max<co::bf16>(call)
+                                                   : co::launch_arg_max<float>(call);
 }

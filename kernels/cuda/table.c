@@ -293,6 +293,7 @@ const co_cuda_impl co_cuda_kernels[] = {
     KERNEL(KL_NORMAL_BACKWARD, co_cuda_kl_normal_backward, .f32_in = 7, .f32_out = 3,
            .large = true),
     KERNEL(SOFTMAX, co_cuda_softmax, .f32_in = 1, .f32_out = 1, .bf16_in = 1, .large = true),
+    KERNEL(ARG_MAX, co_cuda_arg_max, .f32_in = 1, .bf16_in = 1, .large = true),
     KERNEL(MASKED_SOFTMAX, co_cuda_masked_softmax, .f32_in = 1, .f32_out = 1, .bf16_in = 1,
            .bf16_out = 1, .large = true),
     KERNEL(MASKED_SOFTMAX_BACKWARD, co_cuda_masked_softmax_backward, .f32_in = 3, .f32_out = 1,

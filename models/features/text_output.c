@@ -124,11 +124,8 @@ const char *co_text_output_print(const co_text_output *text, const float *codes)
   return text->written;
 }
 
-int32_t co_text_output_choose(const co_text_output *text, const float *logits) {
-  int32_t best = CO_TEXT_END;
-  for (int64_t i = CO_TEXT_FIRST; i < CO_TEXT_FIRST + size_of(text); i++)
-    if (logits[i] > logits[best]) best = (int32_t)i;
-  return best;
+bool co_text_output_writes(const co_text_output *text, int64_t code) {
+  return code == CO_TEXT_END || (code >= CO_TEXT_FIRST && code < CO_TEXT_FIRST + size_of(text));
 }
 
 static int64_t tokens_in(const float *codes, int64_t width) {

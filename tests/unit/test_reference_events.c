@@ -276,6 +276,24 @@ static void test_unfold_events(void **state) {
     near_to(y[i], want[i]);
 }
 
+// The first of equals, of what is allowed; where nothing is, the first.
+static void test_arg_max(void **state) {
+  (void)state;
+  co_op_desc desc = {.op = CO_OP_ARG_MAX};
+  const double x[8] = {7, 2, 5, 5, -9, -(double)INFINITY, -(double)INFINITY, -(double)INFINITY};
+  uint8_t allowed[4] = {0, 1, 1, 1};
+  int32_t y[2];
+  operand(&desc, true, CO_ARG_MAX_x, CO_F64, co_shape_make(2, (int64_t)2, (int64_t)4));
+  run(&desc, (void *[8]){(void *)x}, (void *[8]){y});
+  assert_true(y[0] == 0 && y[1] == 0);
+  operand(&desc, true, CO_ARG_MAX_allowed, CO_U8, vector(4));
+  run(&desc, (void *[8]){(void *)x, allowed}, (void *[8]){y});
+  assert_true(y[0] == 2 && y[1] == 1);
+  memset(allowed, 0, sizeof allowed);
+  run(&desc, (void *[8]){(void *)x, allowed}, (void *[8]){y});
+  assert_true(y[0] == 0 && y[1] == 0);
+}
+
 static void test_lookup(void **state) {
   (void)state;
   co_op_desc desc = {.op = CO_OP_LOOKUP};
@@ -461,6 +479,7 @@ int main(void) {
       cmocka_unit_test(test_max_events),
       cmocka_unit_test(test_unfold_events),
       cmocka_unit_test(test_reverse_events),
+      cmocka_unit_test(test_arg_max),
       cmocka_unit_test(test_lookup),
       cmocka_unit_test(test_embedding),
       cmocka_unit_test(test_tables),

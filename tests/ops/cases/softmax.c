@@ -30,6 +30,41 @@ OPS_FAMILY(softmax) = {
     .cases = cases,
 };
 
+// ---- the largest ----------------------------------------------------------------------------
+
+// The first is allowed, of the others two in three, or of "few" the last alone; of "large" some are as
+// small as can be.
+static void adjust_arg_max(ops_problem *p) {
+  const int allowed = ops_problem_input(p, "allowed");
+  const int64_t K = p->desc.in[0].shape.dim[1], count = co_shape_count(&p->desc.in[0].shape);
+  const bool few = ops_problem_has_flag(p, "few");
+  for (int64_t k = 0; allowed >= 0 && k < K; k++)
+    ((uint8_t *)p->in[allowed])[k] = few ? k == K - 1 : k % 3 != 1;
+  for (int64_t i = 0; ops_problem_has_flag(p, "large") && i < count; i += 2)
+    ((double *)p->in[0])[i] = -(double)INFINITY;
+}
+
+static const char *const arg_max_cases[] = {
+    "x=1x1",
+    "x=7x3",
+    "x=5x2 allowed:u8=2",
+    "x=33x17 allowed:u8=17",
+    "x=9x33 allowed:u8=33 few",
+    "x=16x10 large",
+    "x=4x3000 allowed:u8=3000 large",
+    OPS_SWEEP,
+    "x=1000x130 allowed:u8=130",
+    NULL,
+};
+
+OPS_FAMILY(arg_max) = {
+    .op = CO_OP_ARG_MAX,
+    .exact = OPS_EXACT_ALWAYS,
+    .flags = "large few",
+    .adjust = adjust_arg_max,
+    .cases = arg_max_cases,
+};
+
 // ---- masked ------------------------------------------------------------------------------------
 
 static int64_t row_length(const ops_problem *p, int64_t row) {
