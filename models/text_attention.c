@@ -8,15 +8,27 @@
 #include "models/builder.h"
 #include "models/text_output.h"
 
+static const co_graph_op *maker_of(const co_graph *graph, co_value value) {
+  for (int64_t i = 0; i < graph->op_count; i++)
+    if (graph->ops[i].out[0] == value) return &graph->ops[i];
+  return NULL;
+}
+
+// What a mean by weights that add up to 1 is of; CO_NO_VALUE = `value` is none.
+static co_value find_weighted(const co_graph *graph, co_value value) {
+  const co_graph_op *mean = maker_of(graph, value);
+  if (!mean || mean->op != CO_OP_MATMUL) return CO_NO_VALUE;
+  const co_graph_op *weights = maker_of(graph, mean->in[CO_MATMUL_a]);
+  return weights && weights->op == CO_OP_MASKED_SOFTMAX ? mean->in[CO_MATMUL_b] : CO_NO_VALUE;
+}
+
 // What an encoder makes of each event (N, T, features), where its end is `value`: the states of its last
 // recurrent layer, what it pools, or several of these side by side. CO_NO_VALUE = it ends in something else.
 static co_status find_events(co_graph *graph, co_value value, co_value *out) {
-  const co_graph_op *op = NULL;
+  const co_graph_op *op = maker_of(graph, value);
   co_value parts[CO_OP_MAX_OPERANDS];
   int count = 0;
   *out = CO_NO_VALUE;
-  for (int64_t i = 0; i < graph->op_count && !op; i++)
-    if (graph->ops[i].out[0] == value) op = &graph->ops[i];
   if (!op) return CO_OK;
   switch (op->op) {
   case CO_OP_RECURRENT:
@@ -25,6 +37,9 @@ static co_status find_events(co_graph *graph, co_value value, co_value *out) {
   case CO_OP_POOL_EVENTS:
   case CO_OP_MAX_EVENTS:
     *out = op->in[0];
+    return CO_OK;
+  case CO_OP_RESHAPE:
+    *out = find_weighted(graph, op->in[0]);
     return CO_OK;
   case CO_OP_DROPOUT:
     return find_events(graph, op->in[0], out);
@@ -69,9 +84,12 @@ static bool is_attended(const co_model *model, const co_input_block *block, cons
          strcmp(model->event_tables[block->event_table].name, name) == 0;
 }
 
-static bool is_in_memory(const co_text_output *text, const co_input_block *block) {
-  for (int64_t i = 0; i < text->memory_count; i++)
-    if (text->memory[i].event_table == block->event_table) return true;
+// Whether a block before it is of the same sequence: columns that go through one encoder are.
+static bool is_in_memory(const co_model *model, int64_t number, const char *name) {
+  for (int64_t i = 0; i < number; i++)
+    if (model->blocks[i].encoded == model->blocks[number].encoded &&
+        is_attended(model, &model->blocks[i], name))
+      return true;
   return false;
 }
 
@@ -82,9 +100,16 @@ static co_status add_memories(co_model_builder *b, co_output_feature *output, co
     const co_input_block *block = &model->blocks[i];
     co_value events = CO_NO_VALUE;
     if (block->event_table < 0 || !is_attended(model, block, name)) continue;
-    if (is_in_memory(output->text, block)) continue;
+    if (is_in_memory(model, i, name)) continue;
     CO_RETURN_IF_FAILED(find_events(model->network, block->encoded, &events));
     if (events == CO_NO_VALUE) continue;
+    if (output->text->memory_count == CO_TEXT_MEMORIES)
+      return co_node_problem(b->problems, output->text->attention,
+                             "name the one that it looks at, or leave columns of one log to its "
+                             "event_encoder",
+                             "output_features.%s.decoder.attention: there are more than %d "
+                             "sequences with an encoder of their own",
+                             output->name, (int)CO_TEXT_MEMORIES);
     CO_RETURN_IF_FAILED(add_memory(b, output, block, events));
   }
   return CO_OK;
@@ -133,7 +158,7 @@ co_status co_text_attention_emit(co_graph *graph, const co_text_output *text,
                                  const co_value *memory, const co_value *lengths,
                                  const co_value params[2], int64_t rows, co_value *h) {
   const int64_t count = text->memory_count;
-  co_value joined[1 + CO_MAX_EVENT_TABLES] = {*h}, in[3] = {CO_NO_VALUE, params[0], params[1]};
+  co_value joined[1 + CO_TEXT_MEMORIES] = {*h}, in[3] = {CO_NO_VALUE, params[0], params[1]};
   for (int64_t i = 0; i < count; i++)
     CO_RETURN_IF_FAILED(read_memory(graph, *h, memory[i], lengths[i], &joined[1 + i]));
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CONCAT, NULL, 1 + (int)count, joined, &in[0]));

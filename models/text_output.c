@@ -220,7 +220,7 @@ static co_status attend(co_model *model, const co_output_feature *output, co_val
                                 .fan_out = text->units,
                                 .decay = 1};
   const co_param_info bias = {.shape = co_shape_make(1, text->units), .init = CO_INIT_ZEROS};
-  co_value params[2], memory[CO_MAX_EVENT_TABLES], lengths[CO_MAX_EVENT_TABLES];
+  co_value params[2], memory[CO_TEXT_MEMORIES], lengths[CO_TEXT_MEMORIES];
   graph->layer = co_arena_format(model->arena, "%s/attention", output->name);
   if (!graph->layer) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_graph_add_param(graph, "kernel", &kernel, &params[0]));
@@ -341,9 +341,8 @@ static co_status add_outputs(co_model *model, co_output_feature *output, co_valu
   CO_RETURN_IF_FAILED(co_graph_add_output(graph, name, context));
   for (int64_t i = 0; i < text->memory_count; i++) {
     co_text_memory *memory = &text->memory[i];
-    const char *sequence = model->event_tables[memory->event_table].name;
-    char *numbers = co_arena_format(model->arena, "%s/memory of %s", output->name, sequence);
-    char *lengths = co_arena_format(model->arena, "%s/lengths of %s", output->name, sequence);
+    char *numbers = co_arena_format(model->arena, "%s/memory_%lld", output->name, (long long)i);
+    char *lengths = co_arena_format(model->arena, "%s/lengths_%lld", output->name, (long long)i);
     if (!numbers || !lengths) return CO_ERR_MEMORY;
     memory->output = graph->output_count;
     CO_RETURN_IF_FAILED(co_graph_add_output(graph, numbers, memory->value));
@@ -512,7 +511,7 @@ static co_status step_attention(const stepping *s, co_value *h) {
   const co_text_output *text = s->output->text;
   const co_op_attr one = {.shape = co_shape_make(3, CO_DIM_N, (int64_t)1, text->units)};
   const co_shape rows = co_shape_make(1, CO_DIM_N);
-  co_value params[2], memory[CO_MAX_EVENT_TABLES], lengths[CO_MAX_EVENT_TABLES];
+  co_value params[2], memory[CO_TEXT_MEMORIES], lengths[CO_TEXT_MEMORIES];
   for (int64_t i = 0; i < text->memory_count; i++) {
     const int32_t table = text->memory[i].event_table;
     const co_shape shape = co_shape_make(3, CO_DIM_N, CO_DIM_T(table), text->units);

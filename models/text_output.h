@@ -14,6 +14,9 @@ extern "C" {
 // written. Behind them come those of the vocabulary.
 enum { CO_TEXT_NOTHING, CO_TEXT_END, CO_TEXT_UNKNOWN, CO_TEXT_FIRST };
 
+// Sequences that a decoder attends to at most.
+enum { CO_TEXT_MEMORIES = 4 };
+
 // What a decoder attends to of a sequence: numbers of each of its events (N, T, units), and how many
 // events there are, as outputs of the network, one behind the other; there, too, as values.
 typedef struct co_text_memory {
@@ -36,7 +39,7 @@ typedef struct co_text_output {
   // nothing; how many they are.
   const co_derivation *target, *previous, *length;
   const co_node *attention; // as the config has it
-  co_text_memory memory[CO_MAX_EVENT_TABLES];
+  co_text_memory memory[CO_TEXT_MEMORIES];
   int64_t memory_count; // 0: no attention
   char *written;        // room for a text
 } co_text_output;
@@ -71,7 +74,7 @@ co_status co_text_output_fit(co_context *ctx, co_output_feature *output, const c
 // One step of a text being written, over the parameters of the model's network: inputs of
 // CO_DECODING_INPUTS, then each memory and its lengths, outputs of CO_DECODING_OUTPUTS. To be freed.
 enum { CO_DECODING_context, CO_DECODING_state, CO_DECODING_token, CO_DECODING_INPUTS };
-enum { CO_DECODING_MOST_INPUTS = CO_DECODING_INPUTS + 2 * CO_MAX_EVENT_TABLES };
+enum { CO_DECODING_MOST_INPUTS = CO_DECODING_INPUTS + 2 * CO_TEXT_MEMORIES };
 enum { CO_DECODING_next_state, CO_DECODING_next_token, CO_DECODING_logits, CO_DECODING_OUTPUTS };
 co_status co_model_create_decoding(co_graph **out, const co_model *model,
                                    const co_output_feature *output);

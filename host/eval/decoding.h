@@ -6,7 +6,7 @@
 #define COHORT_HOST_EVAL_DECODING_H
 
 #include "host/plan/store.h"
-#include "models/model.h"
+#include "models/text_output.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,9 +26,9 @@ co_status co_decoding_bytes(size_t *out, const co_model *model, const co_output_
 typedef struct co_decoding_read {
   int64_t count;
   const float *context;
-  const float *memory[CO_MAX_EVENT_TABLES];
-  const int32_t *lengths[CO_MAX_EVENT_TABLES];
-  int64_t events[CO_MAX_EVENT_TABLES];
+  const float *memory[CO_TEXT_MEMORIES];
+  const int32_t *lengths[CO_TEXT_MEMORIES];
+  int64_t events[CO_TEXT_MEMORIES];
 } co_decoding_read;
 // Of the network's outputs, of a batch of class `shape`.
 co_decoding_read co_decoding_read_of(const co_output_feature *output, const void *const *outputs,

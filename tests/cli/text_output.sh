@@ -81,8 +81,29 @@ expect 0 init-config --dataset several.h5 -O several.yaml
 expect 0 train -c several.yaml --dataset several.h5 --run-dir several --quiet --set trainer.max_epochs=2 \
   --set output_features.reply.decoder.attention=true
 grep -q 'memory_0' several/model.h5 || fail 'no attention to events'
+! grep -q 'memory_1' several/model.h5 || fail 'events of one encoder are attended to twice'
 expect 0 evaluate -m several --dataset several.h5 --json --quiet
 grep -qF '"paired":{"most_frequent":{"reply":' out || fail 'several samples: no baseline is paired'
+
+# Columns of one log, each with an encoder of its own, are sequences of their own; more than a decoder attends to
+# are refused.
+own='input_features:'
+for i in 1 2 3 4 5; do
+  own+="
+  - {name: apart$i, column: dt, encoder: {type: rnn, units: 3}}"
+  [ "$i" = 2 ] && echo "$own" >apart.yaml
+done
+echo "$own" >five.yaml
+for part in apart five; do
+  echo 'output_features: [{name: reply, decoder: {attention: true, units: 6, max_length: 4}}]
+trainer: {max_epochs: 1}' >>$part.yaml
+done
+expect 0 train -c apart.yaml --dataset several.h5 --run-dir apart --quiet
+for k in 0 1; do
+  grep -q "memory_$k" apart/model.h5 || fail "a sequence of one log with others is not attended to: $k"
+done
+expect 0 evaluate -m apart --dataset several.h5 --quiet
+refused 3 'attention: there are more than 4 sequences' -- train -c five.yaml --dataset several.h5 --run-dir five
 
 # Words of which hardly one comes twice, and texts longer than what is written: none is a match, but what is
 # copied from where it stands.

@@ -380,6 +380,8 @@ static void test_attention(void **state) {
   steps_are_the_whole(
       "{name: x}, {name: s, type: text_sequence, encoder: {type: transformer, units: 4}}",
       "cell_type: lstm, units: 9, embedding_size: 5, max_length: 8, attention: s");
+  steps_are_the_whole("{name: s, type: text_sequence, encoder: {type: bag, pooling: attention}}",
+                      "units: 16, embedding_size: 7, max_length: 12, attention: true");
 }
 
 // What is written hangs on what is attended to, and on no event behind a row's last.
