@@ -353,76 +353,6 @@ static void only_planned_classes_run(void **unused) {
   rig_free(&r);
 }
 
-// Layers that would take padding for events, or lengths for features.
-static void what_mixes_padding_in_is_refused(void **unused) {
-  (void)unused;
-  static const char *const classes[] = {"Flatten", "BatchNormalization", "Dense", "LSTM", "LSTM"};
-  const co_shape shapes[] = {{3, {CO_DIM_N, CO_DIM_T(0), 4}},
-                             {3, {CO_DIM_N, CO_DIM_T(0), 4}},
-                             {2, {CO_DIM_N, CO_DIM_T(0)}},
-                             {2, {CO_DIM_N, CO_DIM_T(0)}},
-                             {3, {CO_DIM_N, CO_DIM_T(0), CO_DIM_T(1)}}};
-  rig r;
-  setup s = setup_of(1);
-  rig_open(&r, &s);
-  OK(co_graph_create(&r.graph, r.ctx));
-  co_value in[2], out;
-  in[1] = input_of(&r, "lengths", CO_I32, co_shape_make(1, CO_DIM_N));
-  for (int i = 0; i < 5; i++) {
-    const co_layer_class *class_ = co_layer_find(classes[i]);
-    co_node *node;
-    char name[2] = {(char)('a' + i), 0};
-    void *options = co_arena_alloc(r.arena, 1, class_->options_size);
-    const char *yaml = class_->fields[0].key && strcmp(classes[i], "BatchNormalization") != 0
-                           ? "{units: 3}"
-                           : "{}";
-    OK(co_yaml_parse(&node, r.arena, "t", yaml, strlen(yaml), &r.problems));
-    OK(co_fields_parse(options, class_->fields, node, "t", r.arena, &r.problems));
-    in[0] = input_of(&r, name, CO_F32, shapes[i]);
-    assert_int_equal(co_layer_apply(r.graph, class_, name, options, in, class_->inputs_min, &out),
-                     CO_ERR_CONFIG);
-    assert_non_null(strstr(co_error_last()->message, "input has shape (N, T0"));
-  }
-  co_error_clear();
-  rig_free(&r);
-}
-
-// A softmax over events wants one number of each, and their lengths; over features it takes none.
-static void softmax_knows_its_axis(void **unused) {
-  (void)unused;
-  static const struct {
-    int64_t features, axis;
-    int inputs;
-    const char *message;
-  } calls[] = {{4, 1, 2, "(rows, events, 1) is needed"},
-               {1, 1, 1, "name `lengths`, too"},
-               {4, -1, 2, "lengths are of events"},
-               {4, 3, 1, "dimensions 1 to 2"},
-               {4, 0, 1, "dimensions 1 to 2"},
-               {4, -1, 1, NULL},
-               {1, 1, 2, NULL}};
-  rig r;
-  setup s = setup_of(1);
-  rig_open(&r, &s);
-  OK(co_graph_create(&r.graph, r.ctx));
-  co_value in[2], out;
-  in[1] = input_of(&r, "lengths", CO_I32, co_shape_make(1, CO_DIM_N));
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    const char name[2] = {(char)('a' + i), 0}, layer[2] = {(char)('A' + i), 0};
-    const co_shape shape = co_shape_make(3, CO_DIM_N, CO_DIM_T(0), calls[i].features);
-    in[0] = input_of(&r, name, CO_F32, shape);
-    const co_status status = co_layer_apply(r.graph, co_layer_find("Softmax"), layer,
-                                            &calls[i].axis, in, calls[i].inputs, &out);
-    assert_int_equal(status, calls[i].message ? CO_ERR_CONFIG : CO_OK);
-    if (calls[i].message)
-      assert_non_null(strstr(co_error_last()->message, calls[i].message));
-    else
-      assert_true(co_shape_equal(co_value_shape(r.graph, out), &shape));
-  }
-  co_error_clear();
-  rig_free(&r);
-}
-
 // In bf16 data are rounded, no more.
 static void bf16_is_near(void **unused) {
   (void)unused;
@@ -696,8 +626,6 @@ int main(int argc, char **argv) {
       cmocka_unit_test(gradients_are_derivatives),
       cmocka_unit_test(parameters_start_as_in_keras),
       cmocka_unit_test(only_planned_classes_run),
-      cmocka_unit_test(what_mixes_padding_in_is_refused),
-      cmocka_unit_test(softmax_knows_its_axis),
       cmocka_unit_test(what_nobody_reads_is_not_there),
   };
   const struct CMUnitTest device_tests[] = {
