@@ -44,7 +44,8 @@ typedef struct co_column_survey {
   bool wide;                           // float32 does not hold all numbers
   bool negative;                       // there is a number below 0
   int64_t padded;                      // numbers that begin with a zero before another digit
-  co_survey_cell first;                // of those and of phone numbers the first
+  bool marks;                          // one of those has a point or an exponent
+  co_survey_cell first;                // the first padded (also behind a sign) or phone number
   size_t shortest, longest;            // bytes of numbers; 0, 0 = there is none
   co_survey_number few[CO_SURVEY_FEW]; // the different numbers, while there are so few
   int few_count;                       // CO_SURVEY_FEW + 1 = more

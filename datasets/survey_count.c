@@ -106,14 +106,33 @@ static inline void add_length(co_column_survey *f, size_t shortest, size_t longe
   if (longest > f->longest) f->longest = longest;
 }
 
+static inline bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// Whether a number begins with a zero before another digit, from a byte on.
+static inline bool is_padded(const co_cell *cell, size_t from) {
+  return cell->text[from] == '0' && cell->length > from + 1 && is_digit(cell->text[from + 1]);
+}
+
+static bool is_of_digits(const co_cell *cell) {
+  size_t i = 0;
+  while (i < cell->length && is_digit(cell->text[i]))
+    i++;
+  return i == cell->length;
+}
+
 static inline void look_at_text(const counting *w, int64_t row, const co_cell *cell,
                                 int64_t count) {
   co_column_survey *f = &w->out->found;
-  const char *text = cell->text;
-  bool padded = *text == '0' && cell->length > 1 && text[1] >= '0' && text[1] <= '9';
+  bool sign = *cell->text == '+' || *cell->text == '-';
+  bool padded = is_padded(cell, sign);
   add_length(f, cell->length, cell->length);
-  if (padded) f->padded += count;
-  if (padded || (*text == '+' && co_personal_kind(cell) == CO_PERSONAL_PHONE))
+  if (padded && !sign) {
+    f->padded += count;
+    f->marks |= !is_of_digits(cell);
+  }
+  if (padded || (*cell->text == '+' && co_personal_kind(cell) == CO_PERSONAL_PHONE))
     keep_cell(&f->first, w, row, cell);
 }
 
@@ -379,7 +398,7 @@ static void clear(co_column_part *p) {
   f->padded = 0;
   f->shortest = f->longest = 0;
   memset(f->personal, 0, sizeof f->personal);
-  f->fractions = f->wide = f->negative = false;
+  f->fractions = f->wide = f->negative = f->marks = false;
   f->few_count = 0;
   f->bad_count = 0;
   p->kind = CO_VALUES_NONE;
@@ -493,6 +512,7 @@ co_status co_survey_add(co_survey *s, int64_t column, const co_scan_part *part, 
   c->wide |= f->wide;
   c->negative |= f->negative;
   c->padded += f->padded;
+  c->marks |= f->marks;
   if (f->longest) add_length(c, f->shortest, f->longest);
   add_few(c, f);
   CO_RETURN_IF_FAILED(add_bad(s, c, f, part));

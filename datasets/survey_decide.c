@@ -54,7 +54,8 @@ static bool are_two_numbers(const co_column_survey *c) {
 bool co_survey_is_code(const co_column_survey *c) {
   int64_t marked = c->padded + c->personal[CO_PERSONAL_PHONE];
   if (c->recipe.type || c->recipe.reference || c->recipe.role == CO_RECIPE_WEIGHT ||
-      !all_numbers(c) || are_two_numbers(c) || c->fractions || c->negative || c->large.row)
+      !all_numbers(c) || are_two_numbers(c) || c->fractions || c->negative || c->marks ||
+      c->large.row)
     return false;
   return marked && (marked == c->numbers || (c->padded && c->shortest == c->longest));
 }
@@ -122,7 +123,7 @@ static void hint_words(const decision *d) {
   const co_column_survey *c = d->column;
   if (c->recipe.reference) return;
   if (all_numbers(c)) {
-    tell(d, CO_LOG_INFO,
+    tell(d, CO_LOG_WARN,
          "taken as a category: of numbers, what stands in front of '%s' in row %" PRId64
          " would be lost; --type %s=number makes them such",
          c->first.text, c->first.row, c->shown);
@@ -159,6 +160,11 @@ static void leave_out(const decision *d, co_recipe_type type, co_log_level level
 
 typedef enum verdict { EMPTY, BINARY, NUMBERS, COMMAS, DATES, TEXTS, IDS, CATEGORIES } verdict;
 
+// Zeros in front may be but how numbers are printed; a phone number is none that is calculated with.
+static bool may_be_amounts(const co_column_survey *c) {
+  return !c->recipe.reference && !c->personal[CO_PERSONAL_PHONE];
+}
+
 // What the cells of a column are.
 static verdict judge(const co_column_survey *c) {
   int64_t values = co_survey_values(c);
@@ -172,7 +178,7 @@ static verdict judge(const co_column_survey *c) {
   if (c->words.count == 2) return BINARY;
   if (is_free_text(c)) return TEXTS;
   if (c->words.count == values && values > 2 && c->recipe.role != CO_RECIPE_INPUT)
-    return target && all_numbers(c) ? NUMBERS : IDS;
+    return all_numbers(c) && (target || may_be_amounts(c)) ? NUMBERS : IDS;
   return CATEGORIES;
 }
 
@@ -212,8 +218,8 @@ static co_status find_type(const decision *d) {
       return status;
     }
     leave_out(d, CO_RECIPE_ID, CO_LOG_INFO, "every row has a text of its own");
-    if (all_numbers(c))
-      tell(d, CO_LOG_INFO,
+    if (all_numbers(c) && !c->recipe.reference)
+      tell(d, CO_LOG_WARN,
            "its texts are numbers, with something in front that would be lost, as of '%s' in row "
            "%" PRId64 "; --type %s=number takes them as such",
            c->first.text, c->first.row, c->shown);
