@@ -70,21 +70,6 @@ static bool has_images(const co_recipe *recipe) {
   return has;
 }
 
-// Of a database, which may lie in several files, what it says.
-static co_status hash_database(csv_import *m, const char *path, const co_rows_options *options,
-                               char hex[65]) {
-  co_rows *rows;
-  co_row_block block;
-  CO_RETURN_IF_FAILED(co_rows_open(&rows, m->ctx, path, options));
-  co_status status;
-  do
-    status = co_rows_next(rows, &block);
-  while (status == CO_OK && block.part_count);
-  if (status == CO_OK) co_rows_digest(rows, hex);
-  co_rows_close(rows);
-  return status;
-}
-
 // The table of items of the log that samples see.
 static co_status print_items(csv_import *m) {
   const co_recipe *items = m->options->recipe->items;
@@ -94,8 +79,7 @@ static co_status print_items(csv_import *m) {
   const co_recipe given = {.table = join.table.table, .joins = &join, .join_count = 1};
   const co_rows_options *rows = &join.table.rows;
   const char *path = m->options->events->items_path;
-  CO_RETURN_IF_FAILED(co_rows_is_database(path) ? hash_database(m, path, rows, hex)
-                                                : co_source_hash_file(m->ctx, path, hex));
+  CO_RETURN_IF_FAILED(co_rows_hash(m->ctx, path, rows, hex));
   co_text_printf(&m->recipe, "items: sha256 %s\ncolumns not listed: %s\n", hex,
                  join.table.whole ? "ignored" : "found out");
   if (m->item_images) co_text_printf(&m->recipe, "%s", m->item_images);
@@ -167,9 +151,7 @@ static co_status hash_paths(csv_import *m, const co_scan_options *scan, char dig
   co_sha256_init(&hash);
   for (int64_t i = 0; i < scan->path_count; i++) {
     char hex[65];
-    const char *path = scan->paths[i];
-    CO_RETURN_IF_FAILED(co_rows_is_database(path) ? hash_database(m, path, &scan->rows, hex)
-                                                  : co_source_hash_file(m->ctx, path, hex));
+    CO_RETURN_IF_FAILED(co_rows_hash(m->ctx, scan->paths[i], &scan->rows, hex));
     co_sha256_update(&hash, hex, 64);
   }
   co_sha256_final(&hash, digest);
@@ -533,8 +515,6 @@ static co_status survey_items(csv_import *m) {
   m->events = *o->events;
   m->events.recipe = *o->recipe->events;
   if (o->events->joined) {
-    const co_output output = {o->output, true, &o->events->items_path, 1};
-    if (o->output) CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
     CO_RETURN_IF_FAILED(
         co_items_survey(&m->items, m->ctx, m->arena, &m->events, &m->scan, &m->events.recipe));
     CO_RETURN_IF_FAILED(keep_images(m));
@@ -621,17 +601,32 @@ static co_status survey(csv_import *m) {
   return CO_OK;
 }
 
+// Whether an output that exists may be replaced is for check_existing to say, but never what is read.
+static co_status check_output(const csv_import *m) {
+  const co_import_csv_options *o = m->options;
+  const co_import_events_options none = {0}, *events = o->events ? o->events : &none;
+  const struct {
+    const char *const *paths;
+    int64_t count;
+  } read[] = {{o->files, o->file_count},
+              {o->joined, m->joins.count},
+              {&o->exists, 1},
+              {events->files, events->file_count},
+              {&events->items_path, 1}};
+  for (size_t k = 0; k < sizeof read / sizeof read[0]; k++)
+    for (int64_t i = 0; i < read[k].count; i++) {
+      const char *path = read[k].paths[i] ? co_rows_file(read[k].paths[i]) : NULL;
+      const co_output output = {o->output, true, &path, 1};
+      CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
+    }
+  return CO_OK;
+}
+
 static co_status run(csv_import *m) {
   const co_import_csv_options *o = m->options;
   for (int64_t i = 0; m->by_file && i < o->file_count; i++)
     m->validates |= o->file_splits[i] == CO_SPLIT_VALIDATION;
-  if (o->output) {
-    // Whether one that exists may be replaced is for check_existing to say.
-    const co_output output = {o->output, true, o->files, o->file_count};
-    const co_output same = {o->output, true, o->joined, m->joins.count};
-    CO_RETURN_IF_FAILED(co_output_check(m->ctx, &output));
-    CO_RETURN_IF_FAILED(co_output_check(m->ctx, &same));
-  }
+  if (o->output) CO_RETURN_IF_FAILED(check_output(m));
   // Which files have images is known once the tables are.
   const bool exists = o->output && !o->temporary && !o->force && co_path_exists(o->output);
   const bool images = has_images(o->recipe);

@@ -81,6 +81,21 @@ void co_rows_digest(co_rows *rows, char hex[65]) {
   rows->class_->digest(rows, hex);
 }
 
+co_status co_rows_hash(co_context *ctx, const char *path, const co_rows_options *options,
+                       char hex[65]) {
+  co_rows *rows;
+  co_row_block block;
+  if (!co_rows_is_database(path)) return co_source_hash_file(ctx, path, hex);
+  CO_RETURN_IF_FAILED(co_rows_open(&rows, ctx, path, options));
+  co_status status;
+  do
+    status = co_rows_next(rows, &block);
+  while (status == CO_OK && block.part_count);
+  if (status == CO_OK) co_rows_digest(rows, hex);
+  co_rows_close(rows);
+  return status;
+}
+
 // ---- columns -----------------------------------------------------------------------------------
 
 int64_t co_rows_find(const co_rows *rows, const char *name) {

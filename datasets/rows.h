@@ -120,6 +120,9 @@ void co_rows_close(co_rows *rows); // NULL is legal
 co_status co_rows_next(co_rows *rows, co_row_block *block);
 // After the last block: SHA-256 of the file as it is stored, or of what a query gave.
 void co_rows_digest(co_rows *rows, char hex[65]);
+// The same without a look at the rows of a file. A database, which may lie in several files, is read.
+co_status co_rows_hash(co_context *ctx, const char *path, const co_rows_options *options,
+                       char hex[65]);
 int64_t co_rows_find(const co_rows *rows, const char *name); // a column; -1 if there is none
 // CO_ERR_DATA: "FILE:LINE: row R, column 'C': …".
 co_status co_rows_wrong(const co_rows *rows, const co_row_place *place, int64_t column,

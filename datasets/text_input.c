@@ -16,6 +16,21 @@ struct co_text_input {
   bool finished; // the source is
 };
 
+static co_status open_converter(iconv_t *out, const char *encoding) {
+  *out = iconv_open("UTF-8", encoding);
+  if (*out != (iconv_t)-1) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "there is no encoding '%.100s'", encoding);
+  co_hint("for example latin1, windows-1252, utf-16; `iconv -l` lists all");
+  return status;
+}
+
+co_status co_text_check_encoding(const char *encoding) {
+  iconv_t convert;
+  co_status status = open_converter(&convert, encoding);
+  if (status == CO_OK) iconv_close(convert);
+  return status;
+}
+
 co_status co_text_input_open(co_text_input **out, co_context *ctx, const char *path,
                              const char *encoding, bool hashed) {
   co_status status = CO_OK;
@@ -24,12 +39,7 @@ co_status co_text_input_open(co_text_input **out, co_context *ctx, const char *p
   in->ctx = ctx;
   in->convert = (iconv_t)-1;
   if (encoding) {
-    in->convert = iconv_open("UTF-8", encoding);
-    if (in->convert == (iconv_t)-1) {
-      status = co_fail(CO_ERR_USAGE, "there is no encoding '%.100s'", encoding);
-      co_hint("for example latin1, windows-1252, utf-16; `iconv -l` lists all");
-      goto cleanup;
-    }
+    CO_TRY(open_converter(&in->convert, encoding));
     if (!(in->raw = co_alloc(ctx, RAW_BYTES))) status = CO_ERR_MEMORY;
   }
   if (status == CO_OK) status = co_source_open(&in->source, ctx, path);

@@ -9,9 +9,9 @@
 extern "C" {
 #endif
 
+co_status co_text_check_encoding(const char *encoding); // CO_ERR_USAGE where iconv does not know it
 typedef struct co_text_input co_text_input;
-// `encoding` as iconv names it; NULL = UTF-8, which is not checked here. CO_ERR_USAGE where iconv does
-// not know it.
+// `encoding` as iconv names it; NULL = UTF-8, which is not checked here. CO_ERR_USAGE as above.
 co_status co_text_input_open(co_text_input **out, co_context *ctx, const char *path,
                              const char *encoding, bool hashed);
 void co_text_input_close(co_text_input *input); // NULL is legal

@@ -2,6 +2,8 @@
 // How a log of events is read, as models and schema files say it.
 #include <string.h>
 
+#include "datasets/date.h"
+#include "datasets/text_input.h"
 #include "host/api/events.h"
 
 typedef struct recipe_options {
@@ -67,6 +69,19 @@ static co_status list_names(const char *const **out, int64_t *count, const co_no
   return CO_OK;
 }
 
+// How the log is written.
+static co_status check_text(const recipe_options *o, const co_node *node,
+                            co_diagnostics *problems) {
+  if (o->time_format && strcmp(o->time_format, "ms") != 0 &&
+      co_date_check_format(o->time_format) != CO_OK)
+    return co_node_problem(problems, co_node_get(node, "time_format"), NULL,
+                           "events.time_format: %s", co_error_last()->message);
+  if (o->encoding && co_text_check_encoding(o->encoding) != CO_OK)
+    return co_node_problem(problems, co_node_get(node, "encoding"), NULL, "events.encoding: %s",
+                           co_error_last()->message);
+  return CO_OK;
+}
+
 // Columns of items are looked up by them.
 static co_status check_items(const recipe_options *o, const co_node *node,
                              co_diagnostics *problems) {
@@ -97,6 +112,7 @@ co_status co_event_recipe_parse(co_event_recipe *out, co_event_files *files, con
   recipe_options o;
   CO_RETURN_IF_FAILED(co_fields_parse(&o, recipe_fields, node, "events", arena, problems));
   if (problems->count) return CO_OK;
+  CO_RETURN_IF_FAILED(check_text(&o, node, problems));
   CO_RETURN_IF_FAILED(check_items(&o, node, problems));
   if (problems->count) return CO_OK;
   *out = (co_event_recipe){.entity = o.entity,

@@ -26,8 +26,10 @@ typedef struct co_scored_table {
   co_import_events_options events; // where the recipe has some
 } co_scored_table;
 
-// What the model was trained on may come from elsewhere, with a note of another kind.
-static co_status read_recipe(co_table_scoring *t, const co_model_file *file, co_recipe *out) {
+// What the model was trained on may come from elsewhere, with a note of another kind; but without one no
+// source has a name.
+static co_status read_recipe(co_table_scoring *t, const co_model_file *file, bool has_sources,
+                             co_recipe *out) {
   *out = (co_recipe){0};
   if (!file->recipe) return CO_OK;
   co_diagnostics problems;
@@ -36,8 +38,13 @@ static co_status read_recipe(co_table_scoring *t, const co_model_file *file, co_
   co_diagnostics_free(&problems);
   if (status == CO_OK || status == CO_ERR_MEMORY) return status;
   *out = (co_recipe){0};
+  co_error error;
+  co_error_copy(&error);
+  if (has_sources)
+    return co_fail_at(CO_ERR_MODEL, file->path, 0, 0, "its recipe for raw rows cannot be read: %s",
+                      error.message);
   co_log(t->ctx, CO_LOG_WARN, "predict", "the model's recipe for raw rows cannot be read: %s",
-         co_error_last()->message);
+         error.message);
   co_error_clear();
   return CO_OK;
 }
@@ -256,7 +263,7 @@ bool co_table_same_columns(const co_model_file *a, const co_model_file *b) {
   return same;
 }
 
-static co_status read_models(co_table_scoring *t, co_model_list *list) {
+static co_status read_models(co_table_scoring *t, bool has_sources, co_model_list *list) {
   int64_t *dataset_of = co_arena_alloc(t->arena, (size_t)list->count, sizeof *dataset_of);
   t->tables = co_arena_alloc(t->arena, (size_t)list->count, sizeof *t->tables);
   if (!dataset_of || !t->tables) return CO_ERR_MEMORY;
@@ -268,7 +275,7 @@ static co_status read_models(co_table_scoring *t, co_model_list *list) {
       at++;
     dataset_of[i] = at;
     if (at < t->table_count) continue;
-    CO_RETURN_IF_FAILED(read_recipe(t, &next->file, &next->recipe));
+    CO_RETURN_IF_FAILED(read_recipe(t, &next->file, has_sources, &next->recipe));
     t->table_count++;
   }
   list->dataset_of = dataset_of;
@@ -345,7 +352,7 @@ static bool replaces_rejects(const cohort_predict_options *o) {
 static co_status write_rows(co_table_scoring *t, cohort_context *context,
                             const cohort_predict_options *o, co_model_list *list) {
   const co_split_rule *split;
-  CO_RETURN_IF_FAILED(read_models(t, list));
+  CO_RETURN_IF_FAILED(read_models(t, o->source_count > 0, list));
   const co_model_file *file = &t->tables[0].file;
   if (t->measured && file->recipe &&
       (t->tables[0].recipe.events || strncmp(file->recipe, "events:", 7) == 0))

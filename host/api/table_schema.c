@@ -5,6 +5,7 @@
 
 #include "datasets/date.h"
 #include "datasets/row_samples.h"
+#include "datasets/text_input.h"
 #include "host/api/events.h"
 #include "host/api/table.h"
 #include "host/config/config.h"
@@ -261,6 +262,9 @@ static co_status read_table(co_recipe *recipe, const char *name, const co_node *
   if (options.delimiter && co_table_parse_delimiter(&recipe->rows.delimiter, options.delimiter))
     CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "delimiter"), NULL,
                                         "%s.delimiter: must be one character, or tab", path));
+  if (options.encoding && co_text_check_encoding(options.encoding) != CO_OK)
+    CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "encoding"), NULL,
+                                        "%s.encoding: %s", path, co_error_last()->message));
   recipe->rows.key_check = options.key_check;
   CO_RETURN_IF_FAILED(read_names(&recipe->rows.header, &recipe->rows.header_count, options.header,
                                  path, "header", arena, problems));

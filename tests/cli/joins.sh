@@ -285,6 +285,12 @@ refused 4 "there is no source of table 'events'" -- predict -m sampled --source 
 sed 's/2020-01-04/soon/' campaigns.csv >when.csv
 refused 4 "when.csv:3: row 2, column 'start': 'soon' is no date" -- import -O y.h5 --schema samples.yaml \
   --source campaigns=when.csv
+refused 9 'the output is also read' -- import -O answers.csv --force --schema samples.yaml
+for broken in 'time_format: "%d.%m"' 'encoding: nosuch'; do
+  refused 3 "events.${broken%%:*}: " -- import -O y.h5 --schema <(sed "s/time: at/time: at, $broken/" samples.yaml)
+done
+refused 3 "tables.answers.encoding: there is no encoding 'nosuch'" -- import -O y.h5 --schema \
+  <(sed 's/answers.csv}/answers.csv, encoding: nosuch}/' samples.yaml)
 refused 2 '--samples needs --as-of COL' -- import -O y.h5 "${log[@]}" --samples calls.csv --target bought
 refused 3 'samples: there is no table' -- import -O y.h5 --schema <(sed 's/exists_in: answers/exists_in: nobody/' samples.yaml)
 
