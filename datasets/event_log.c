@@ -53,6 +53,14 @@ static int64_t find_column(void *user, const char *name) {
   return co_rows_find(co_scan_file(((event_reader *)user)->scan), name);
 }
 
+// A list of JSON, which is read as CSV is.
+static bool is_list(const co_rows *rows) {
+  const char *name = rows->column_count ? rows->names[0] : "";
+  if (*name != '[') return false;
+  const char next = name[1 + strspn(name + 1, " \t")];
+  return !next || next == '{' || next == ']';
+}
+
 static co_status need_column(event_reader *r, const char *name, int64_t *out) {
   *out = find_column(r, name);
   if (*out >= 0) return CO_OK;
@@ -63,7 +71,7 @@ static co_status need_column(event_reader *r, const char *name, int64_t *out) {
     co_text_printf(&text, "%s%s", i ? ", " : "", rows->names[i]);
   co_status status = co_fail_at(CO_ERR_DATA, co_scan_shown(r->o.scan, 0), 0, 0,
                                 "there is no column '%.200s'", name);
-  if (rows->column_count && rows->names[0][0] == '[')
+  if (is_list(rows))
     co_hint("of JSON, lines are read that hold an object each, not a list of them");
   else if (text.data)
     co_hint("the log has: %s", text.data);
@@ -162,7 +170,11 @@ static co_status read_time(const event_reader *r, const co_cell *cell, int64_t *
   if (co_moment_read_as(cell, format, out)) return CO_OK;
   co_status status = co_scan_wrong(r->scan, r->place, r->time, "'%.*s' is no time",
                                    (int)(cell->length < 40 ? cell->length : 40), cell->text);
-  if (format)
+  if (r->o.of_model && format)
+    co_hint("the model reads times as '%.100s'", format);
+  else if (r->o.of_model)
+    co_hint("the model reads times as 2011-12-31, 2011-12-31 23:59[:59], or seconds since 1970");
+  else if (format)
     co_hint("times are as --time-format '%.100s' says", format);
   else
     co_hint("times are 2011-12-31, 2011-12-31 23:59[:59] (UTC, or with a zone such as +01:00), or "

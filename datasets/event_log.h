@@ -40,6 +40,7 @@ typedef struct co_event_log_options {
   const char *entity, *time; // columns
   const char
       *time_format;  // of times as of co_date_read, "ms" = milliseconds since 1970; NULL = as usual
+  bool of_model;     // it is scored: a model says how it is read, and no option
   const char *where; // condition on the events that count; NULL = all do
   const co_event_value *values;
   int64_t value_count;

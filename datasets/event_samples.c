@@ -264,8 +264,8 @@ void co_event_warn_times(const co_events_import *m) {
   co_date_print((double)m->log.first_time, first, sizeof first);
   co_date_print((double)m->log.last_time, last, sizeof last);
   co_log(m->ctx, CO_LOG_WARN, "import",
-         "the log is of %s to %s: does one stand for a missing time? --where leaves lines out",
-         first, last);
+         "the log is of %s to %s: does one stand for a missing time?%s", first, last,
+         m->options->schema ? "" : " --where leaves lines out");
 }
 
 co_status co_event_check_cutoffs(const co_events_import *m) {

@@ -244,6 +244,7 @@ static co_status read_log(co_events_import *m) {
                                         .entity = o->recipe.entity,
                                         .time = o->recipe.time,
                                         .time_format = o->recipe.time_format,
+                                        .of_model = o->schema != NULL,
                                         .where = o->recipe.where,
                                         .values = m->values,
                                         .value_count = m->value_count,
@@ -567,7 +568,7 @@ static co_status check_files(const co_events_import *m) {
   const co_import_events_options *o = m->options;
   for (int64_t i = 0; i < o->file_count; i++)
     for (int64_t k = 0; k < i; k++)
-      if (strcmp(o->files[i], o->files[k]) == 0)
+      if (co_path_is_same(o->files[i], o->files[k]))
         return co_fail(CO_ERR_USAGE, "the log %.200s is given twice", co_scan_shown(&m->scan, i));
   return CO_OK;
 }

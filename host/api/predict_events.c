@@ -231,6 +231,7 @@ static co_status refuse_source(const co_event_scoring *s, const char *source) {
 }
 
 static co_status check(const co_event_scoring *s, const cohort_predict_options *o) {
+  CO_RETURN_IF_FAILED(co_table_check_repeated(o->sources, o->source_count, true));
   const char *other = other_source(s, o);
   if (!source_of(o, CO_EVENTS_LOG) || other) return refuse_source(s, other ? other : o->sources[0]);
   if (o->dataset) return co_fail(CO_ERR_USAGE, "--source does not go with --dataset");

@@ -162,12 +162,17 @@ static co_status take_pair(const char *option, const char *text, co_arena *arena
   return *name ? CO_OK : CO_ERR_MEMORY;
 }
 
+// Whether it is "TABLE.COLUMN" of the log's items.
+static bool is_of_items(const co_recipe *recipe, const char *name) {
+  const char *items = recipe->items ? recipe->items->joins[0].table.table : NULL;
+  return items && strcspn(name, ".") == strlen(items) && name[strlen(items)] &&
+         !strncmp(name, items, strlen(items));
+}
+
 // "TABLE.COLUMN" of a joined table, else a column of the first.
 static co_recipe_column *named_column(co_recipe *recipe, co_arena *arena, const char *name) {
   const char *dot = strchr(name, '.');
-  const char *items = recipe->items ? recipe->items->joins[0].table.table : NULL;
-  if (dot && items && strlen(items) == (size_t)(dot - name) && !strncmp(name, items, strlen(items)))
-    return named_column(recipe->items, arena, name);
+  if (is_of_items(recipe, name)) return named_column(recipe->items, arena, name);
   for (int64_t i = 0; dot && i < recipe->join_count; i++) {
     co_recipe *table = &recipe->joins[i].table;
     size_t length = strlen(table->table);
@@ -250,6 +255,15 @@ static co_status add_suffixes(co_recipe *recipe, const cohort_import_csv_options
     char *name = NULL;
     const char *value = NULL;
     CO_RETURN_IF_FAILED(take_pair("strip-suffix", o->strip_suffixes[i], arena, &name, &value));
+    if (is_of_items(recipe, name)) {
+      co_status status =
+          co_fail(CO_ERR_USAGE,
+                  "--strip-suffix %.200s: events have columns of their items as they "
+                  "stand",
+                  o->strip_suffixes[i]);
+      co_hint("take it off in the table itself");
+      return status;
+    }
     co_recipe_column *column = named_column(recipe, arena, name);
     if (!column) return CO_ERR_MEMORY;
     column->strip_suffix = value;

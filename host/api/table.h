@@ -50,6 +50,8 @@ co_status co_table_add_join(co_recipe *recipe, co_arena *arena, const co_recipe_
                             int64_t column_count);
 // The table of the items of the log that samples see. CO_ERR_USAGE where there is one, or by its name.
 co_status co_table_add_items(co_recipe *recipe, co_arena *arena, const co_recipe_join *join);
+// CO_ERR_USAGE for a second source of a table; with `logs`, several are one log.
+co_status co_table_check_repeated(const char *const *sources, int64_t count, bool logs);
 // The sources "NAME=FILE" of one name.
 co_status co_table_list_sources(const char *const **out, int64_t *count, const char *const *sources,
                                 int64_t source_count, const char *name, co_arena *arena);

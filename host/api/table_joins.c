@@ -206,6 +206,19 @@ co_status co_table_list_sources(const char *const **out, int64_t *count, const c
   return CO_OK;
 }
 
+co_status co_table_check_repeated(const char *const *sources, int64_t count, bool logs) {
+  const size_t log = strlen(CO_EVENTS_LOG);
+  for (int64_t i = 0; i < count; i++) {
+    const size_t length = strcspn(sources[i], "=");
+    if (logs && length == log && strncmp(sources[i], CO_EVENTS_LOG, length) == 0) continue;
+    for (int64_t k = 0; k < i; k++)
+      if (strcspn(sources[k], "=") == length && strncmp(sources[i], sources[k], length) == 0)
+        return co_fail(CO_ERR_USAGE, "--source %.200s: table '%.*s' has a source already",
+                       sources[i], (int)(length < 100 ? length : 100), sources[i]);
+  }
+  return CO_OK;
+}
+
 // Several sources are one log.
 static co_status read_logs(co_recipe *recipe, const cohort_tables *tables, co_arena *arena) {
   const char *const *logs;
@@ -224,6 +237,8 @@ co_status co_table_read_joins(co_recipe *recipe, const cohort_tables *tables, co
     CO_RETURN_IF_FAILED(read_join(recipe, tables->joins[i], arena));
   for (int64_t i = 0; i < tables->carried_count; i++)
     CO_RETURN_IF_FAILED(set_carry(recipe, tables->carried[i]));
+  CO_RETURN_IF_FAILED(
+      co_table_check_repeated(tables->sources, tables->source_count, recipe->events != NULL));
   for (int64_t i = 0; i < tables->source_count; i++)
     CO_RETURN_IF_FAILED(read_source(recipe, tables->sources[i], arena));
   return read_logs(recipe, tables, arena);

@@ -385,6 +385,33 @@ static co_status check_idx(const cli_import_options *o) {
   return CO_OK;
 }
 
+// What says how a log is read, or is made of it.
+static co_status check_log_options(const cli_event_options *e) {
+  const char *option = e->time_format     ? "--time-format"
+                       : e->time          ? "--time"
+                       : e->item          ? "--item"
+                       : e->basket        ? "--basket"
+                       : e->session_gap   ? "--session-gap"
+                       : e->amount        ? "--amount"
+                       : e->columns.count ? "--event-column"
+                       : e->cutoffs.count ? "--cutoff"
+                       : e->gap           ? "--gap"
+                       : e->label_window  ? "--label-window"
+                       : e->label         ? "--label"
+                       : e->label_count   ? "--label-count"
+                       : e->label_amount  ? "--label-amount"
+                       : e->next_item     ? "--next-item"
+                                          : NULL;
+  if (!option) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "%s is of a log of events, and none is given", option);
+  if (e->time_format)
+    co_hint("a column of dates is read by --type %.100s=date:%%d/%%m/%%Y",
+            e->as_of ? e->as_of : "COLUMN");
+  else
+    co_hint("--events LOG.csv gives one");
+  return status;
+}
+
 static co_status check_csv(const cli_import_options *o) {
   if (!o->output && !o->print_schema) return missing("--output FILE, or --print-schema");
   if (o->output && o->print_schema) {
@@ -394,6 +421,7 @@ static co_status check_csv(const cli_import_options *o) {
   }
   if (!o->files.count && !o->training[0] && !o->schema) return missing("FILE");
   if (o->class_names.count) return refuse("--class-names", "csv");
+  CO_RETURN_IF_FAILED(check_log_options(&o->events));
   if (o->training[1] || o->validation[1] || o->test[1])
     return co_fail(CO_ERR_USAGE, "a table takes one file for each split, not two");
   return CO_OK;

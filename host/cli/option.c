@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "host/core/diagnostics.h"
+#include "host/core/file.h"
 
 // ---- shared options ----------------------------------------------------------------------------
 
@@ -490,13 +490,6 @@ co_status cli_parse(void *out, const cli_syntax *syntax, co_arena *arena, int co
 
 // ---- files that are named ----------------------------------------------------------------------
 
-static bool is_same_file(const char *value, const char *path) {
-  struct stat a, b;
-  if (strcmp(value, path) == 0) return true;
-  return stat(value, &a) == 0 && stat(path, &b) == 0 && S_ISREG(a.st_mode) &&
-         a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 static bool names_file(const char *options, const cli_option *o, const char *path) {
   const void *at = options + o->offset;
   const char *const *texts = at;
@@ -509,7 +502,7 @@ static bool names_file(const char *options, const cli_option *o, const char *pat
     return false;
   }
   for (int64_t i = 0; i < count; i++)
-    if (texts[i] && is_same_file(texts[i], path)) return true;
+    if (texts[i] && co_path_is_same(texts[i], path)) return true;
   return false;
 }
 

@@ -406,6 +406,13 @@ bool co_path_exists(const char *path) {
   return stat(path, &info) == 0;
 }
 
+bool co_path_is_same(const char *a, const char *b) {
+  struct stat first, second;
+  if (strcmp(a, b) == 0) return true;
+  return stat(a, &first) == 0 && stat(b, &second) == 0 && S_ISREG(first.st_mode) &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 int64_t co_file_bytes(const char *path) {
   struct stat info;
   return stat(path, &info) == 0 ? (int64_t)info.st_size : -1;

@@ -53,7 +53,8 @@ co_status co_read_file(co_context *ctx, const char *path, size_t limit, co_statu
 char *co_path_join(co_context *ctx, const char *directory, const char *name); // NULL = no memory
 bool co_path_exists(const char *path);
 bool co_path_is_directory(const char *path);
-int64_t co_file_bytes(const char *path);                          // -1 where there is no such file
+bool co_path_is_same(const char *a, const char *b); // one name, or names of one regular file
+int64_t co_file_bytes(const char *path);            // -1 where there is no such file
 co_status co_make_directories(co_context *ctx, const char *path); // like mkdir -p
 const char *co_temporary_root(const char *given);                 // that, or the system's if NULL
 // A new folder of a name of its own, ROOT/NAME-xxxxxx; `root` as above. *out is the arena's.

@@ -299,7 +299,7 @@ expect 0 train -c "$presets/purchase-lstm.yaml" --dataset german.h5 --run-dir ge
 expect 0 predict -m german --dataset german.h5 -O d.csv --force
 expect 0 predict -m german --source events=german.csv --as-of 2011-06-01 -O s.csv --force
 cmp -s d.csv s.csv || fail 'a model does not know how times are written'
-refused 4 "times are as --time-format '%d.%m.%Y' says" -- predict -m german --source events=log.csv --as-of 2011-06-01 -O x.csv
+refused 4 "the model reads times as '%d.%m.%Y'" -- predict -m german --source events=log.csv --as-of 2011-06-01 -O x.csv
 refused 4 "--time-format '%d/%m/%Y' reads others, ms milliseconds" -- import -O x.h5 --events german.csv "${log[@]:2}" "${label[@]}"
 refused 2 'it needs year, month and day' -- import -O x.h5 "${log[@]}" --time-format %d.%m "${label[@]}"
 refused 4 'is no time' -- import -O x.h5 "${log[@]}" --time-format ms "${label[@]}"
@@ -325,7 +325,13 @@ refused 2 'labels and events of samples are read from files alone' -- import -O 
 # What stands for a missing time; keys, quotes, lists and names that cannot be.
 sed '3s/,2011-..-..,/,9999-12-31,/' log.csv >far.csv
 expect 0 import -O far.h5 --events far.csv "${log[@]:2}" "${label[@]}"
-grep -q 'to 9999-12-31: does one stand for a missing time?' err || fail 'no word of a time that cannot be'
+grep -q 'to 9999-12-31: does one stand for a missing time? --where' err || fail 'no word of a time that cannot be'
+expect 0 predict -m german --source events=<(sed '3s/,..\...\.2011,/,31.12.9999,/' german.csv) --as-of 2011-06-01 -O x.csv --force
+grep -q 'does one stand for a missing time?$' err || fail 'a scoring is told of an option that it lacks'
+rm x.csv*
+sed '1s/Customer/[who]/' log.csv >named.csv
+refused 4 "there is no column 'Customer'" -- import -O x.h5 --events named.csv "${log[@]:2}" "${label[@]}"
+grep -qF 'the log has: [who], ' err || fail 'a name in brackets is taken for a list of JSON'
 awk -F, -v OFS=, 'NR == 3 { while (length($1) < 2000) $1 = $1 $1 "0" } { print }' log.csv >long.csv
 refused 4 "long.csv:3: row 2, column 'Customer': a key of" -- import -O x.h5 --events long.csv "${log[@]:2}" "${label[@]}"
 sed '3s/item/"item/' log.csv >quote.csv

@@ -356,6 +356,10 @@ wares=("${log[@]}" --events log.csv --item what --samples wares.csv --as-of aske
 hint 2 "events.what is the log's, whose items it tells of; wares.what the samples'" "${wares[@]}" --join prices.csv:what
 follow "${wares[@]}" --join prices.csv:events.what
 sed '1s/$/,since/; 2,$s/$/,2010-01-25/' asked.csv >since.csv
+dotted=(import -O dotted.h5 --force -q asked.csv --target answers)
+hint 2 'a column of dates is read by --type asked=date:%d/%m/%Y' "${dotted[@]}" --entity who --as-of asked --time-format %d/%m/%Y
+hint 2 '--events LOG.csv gives one' "${dotted[@]}" --basket who
+follow "${dotted[@]}"
 early=("${log[@]}" --events log.csv --samples since.csv --target answers --ignore asked)
 hint 4 "--as-of names the column with samples' dates" "${early[@]}" --as-of since
 follow "${early[@]}" --as-of asked

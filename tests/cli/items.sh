@@ -222,7 +222,22 @@ expect 0 verify parity -m m --dataset d.h5 --split validation
 grep -q 'photo/.* gradient kernel ' out || fail 'no gradients of models of events are compared'
 expect 10 verify parity -m m --dataset d.h5 --tolerance 1e-12
 
-refused 2 'low.csv is given twice' -- import -O x.h5 "${asked[@]}" --events low.csv --events low.csv
+for twice in low.csv ./low.csv; do
+  refused 2 "$twice is given twice" -- import -O x.h5 "${asked[@]}" --events low.csv --events $twice
+done
+refused 9 'the output is also read' -- import -O low.csv --force "${asked[@]}" --events high.csv.gz --events low.csv
+refused 2 'columns of their items as they stand' -- import -O x.h5 "${asked[@]}" "${joined[@]}" --events log.csv \
+  --strip-suffix items.kind=e
+# Of a table one source counts, of whatever kind of model.
+refused 2 "table 'items' has a source already" -- predict -m m --source events=log.csv --as-of 2024-02-01 \
+  --source items=items.csv --source items=twin.csv -O x.csv
+refused 2 "table 'calls' has a source already" -- predict -m s --source calls=calls.csv --source calls=wares.csv \
+  --source events=log.csv -O x.csv
+# A recipe that is broken is the model's fault. Without the checksum in front the file is as a foreign one.
+for broken in 's/  items_key: /  items_kex: /' 's/  items: .items/  item_: "items/' 's/  time: "when"/  time_: "whe"/'; do
+  tail -c +513 s/model.h5 | LC_ALL=C sed "$broken" >broken.h5
+  refused 5 'its recipe for raw rows cannot be read' -- predict -m broken.h5 --source calls=calls.csv --source events=log.csv -O x.csv
+done
 awk -F, -v OFS=, '{ print $0, (NR > 1 ? "i1" : "what") }' calls.csv >wares.csv
 of_wares=(--samples wares.csv "${asked[@]:2}" --events log.csv --item what)
 refused 2 'samples and log have this column' -- import -O w1.h5 "${of_wares[@]}" --join items.csv:what=sku
