@@ -8,24 +8,18 @@
 #include "models/builder.h"
 #include "models/text_output.h"
 
-static const co_graph_op *maker_of(const co_graph *graph, co_value value) {
-  for (int64_t i = 0; i < graph->op_count; i++)
-    if (graph->ops[i].out[0] == value) return &graph->ops[i];
-  return NULL;
-}
-
 // What a mean by weights that add up to 1 is of; CO_NO_VALUE = `value` is none.
 static co_value find_weighted(const co_graph *graph, co_value value) {
-  const co_graph_op *mean = maker_of(graph, value);
+  const co_graph_op *mean = co_value_maker(graph, value);
   if (!mean || mean->op != CO_OP_MATMUL) return CO_NO_VALUE;
-  const co_graph_op *weights = maker_of(graph, mean->in[CO_MATMUL_a]);
+  const co_graph_op *weights = co_value_maker(graph, mean->in[CO_MATMUL_a]);
   return weights && weights->op == CO_OP_MASKED_SOFTMAX ? mean->in[CO_MATMUL_b] : CO_NO_VALUE;
 }
 
 // What an encoder makes of each event (N, T, features), where its end is `value`: the states of its last
 // recurrent layer, what it pools, or several of these side by side. CO_NO_VALUE = it ends in something else.
 static co_status find_events(co_graph *graph, co_value value, co_value *out) {
-  const co_graph_op *op = maker_of(graph, value);
+  const co_graph_op *op = co_value_maker(graph, value);
   co_value parts[CO_OP_MAX_OPERANDS];
   int count = 0;
   *out = CO_NO_VALUE;

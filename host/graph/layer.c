@@ -165,6 +165,12 @@ co_status co_purpose_of_call(const co_graph *graph, co_op op, const char *kind, 
   return CO_OK;
 }
 
+const co_graph_op *co_value_maker(const co_graph *graph, co_value value) {
+  for (int64_t i = 0; i < graph->op_count; i++)
+    if (graph->ops[i].out[0] == value) return &graph->ops[i];
+  return NULL;
+}
+
 co_status co_greatest_length(const co_graph *graph, co_value x, int64_t *out) {
   const co_shape *shape = co_value_shape(graph, x);
   int table = shape->rank > 1 ? co_dim_event_table(shape->dim[1]) : -1;

@@ -66,6 +66,8 @@ co_status co_purpose_of_call(const co_graph *graph, co_op op, const char *kind, 
 // holds no sequences.
 co_status co_greatest_length(const co_graph *graph, co_value x, int64_t *out);
 const co_shape *co_value_shape(const co_graph *graph, co_value value);
+// The operation whose first output a value is; NULL = none, until the graph grows.
+const co_graph_op *co_value_maker(const co_graph *graph, co_value value);
 // CO_ERR_CONFIG if the value holds sequences: for layers that would mix padding with events.
 co_status co_refuse_sequences(const co_graph *graph, co_value value);
 // CO_ERR_CONFIG unless the value has `rank` dimensions (N included) and holds no sequences.

@@ -48,6 +48,20 @@ static co_value attend(rig *r, const co_value *x) {
   return out;
 }
 
+// Means of x by the shares of two queries.
+static co_value weighted(rig *r, const co_value *x) {
+  co_value shares[2], in[2] = {CO_NO_VALUE, x[0]};
+  for (int i = 0; i < 2; i++) {
+    const char score[] = {'q', (char)('0' + i), 0}, share[] = {'w', (char)('0' + i), 0};
+    const co_value scores[2] = {layer(r, "Dense", score, "{units: 1, use_bias: false}", x, 1),
+                                x[1]};
+    shares[i] = layer(r, "Softmax", share, "{axis: 1}", scores, 2);
+  }
+  in[0] = layer(r, "Concatenate", "shares", "{}", shares, 2);
+  const co_value means = layer(r, "Dot", "means", "{axes: 1}", in, 2);
+  return layer(r, "Flatten", "weighted", "{}", &means, 1);
+}
+
 static void build(rig *r, network kind) {
   OK(co_graph_create(&r->graph, r->ctx));
   co_graph_set_max_length(r->graph, 0, MAX_LENGTH);
@@ -93,7 +107,8 @@ static void build(rig *r, network kind) {
     pooled[5] = layer(r, "GlobalPooling1D", "share", "{pooling: max}", scores, 2);
     last = layer(r, "Concatenate", "pooled", "{}", pooled, 6);
   } else if (kind == WRITING) {
-    last = attend(r, x);
+    const co_value both[2] = {attend(r, x), weighted(r, x)};
+    last = layer(r, "Concatenate", "written", "{}", both, 2);
   } else {
     last = layer(r, "LSTM", "lstm", "{units: 6}", x, 2);
   }

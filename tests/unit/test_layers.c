@@ -288,6 +288,50 @@ static void shapes_that_do_not_fit_are_refused(void **state) {
   }
 }
 
+// Layers that sum over events want to know how many each row has.
+static void sums_over_events_know_lengths(void **state) {
+  fixture *f = *state;
+  static const struct {
+    const char *layers, *message; // NULL: accepted
+  } cases[] = {
+      {"{Softmax: {}, inputs: [numbers, lengths]}", NULL},
+      {"{Softmax: 1, inputs: [numbers, lengths]}", NULL},
+      {"{Softmax: {}, inputs: [numbers]}", "name `lengths`, too"},
+      {"{Softmax: {}, inputs: [events, lengths]}", "axis must be 1, not the features"},
+      {"{Softmax: 1, inputs: [score]}", "name `lengths`, too"},
+      {"{Softmax: 1, inputs: [score, lengths], name: w}, {Dot: 1, inputs: [w, events]}", NULL},
+      {"{Softmax: 1, inputs: [score, lengths], name: w}, {Dot: 1, inputs: [events, w]}", NULL},
+      {"{Softmax: 1, inputs: [score, lengths], name: w}, {Dot: 2, inputs: [w, score]}",
+       "of sequences axes must be 1"},
+      {"{Softmax: 1, inputs: [score, lengths], name: w}, {Dot: 1, inputs: [w, others]}",
+       "of the same events"},
+      {"{Softmax: {}, inputs: [events], name: w}, {Dot: 1, inputs: [w, events]}",
+       "one of them what `{Softmax: 1"},
+      {"{Softmax: 1, inputs: [score, lengths], name: w}, {Add: {}, inputs: [w, score], name: v}, "
+       "{Dot: 1, inputs: [v, events]}",
+       "one of them what `{Softmax: 1"},
+      {"{Dot: 1, inputs: [events, events]}", "one of them what `{Softmax: 1"}};
+  const co_named_value inputs[] = {
+      add_input(f, "events", CO_F32, co_shape_make(3, CO_DIM_N, CO_DIM_T(0), (int64_t)4)),
+      add_input(f, "score", CO_F32, co_shape_make(3, CO_DIM_N, CO_DIM_T(0), (int64_t)1)),
+      add_input(f, "others", CO_F32, co_shape_make(3, CO_DIM_N, CO_DIM_T(1), (int64_t)4)),
+      add_input(f, "numbers", CO_F32, co_shape_make(2, CO_DIM_N, CO_DIM_T(0))),
+      add_input(f, "lengths", CO_I32, co_shape_make(1, CO_DIM_N))};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const int64_t before = f->problems.count;
+    char scope[8], text[256];
+    co_value out;
+    snprintf(scope, sizeof scope, "net%zu", i);
+    snprintf(text, sizeof text, "[%s]", cases[i].layers);
+    const co_layer_list_options options = {scope, inputs, 5, inputs[0].value, NULL, NULL};
+    OK(co_layer_list_build(f->graph, parse(f, text), "layers", &options, f->arena, &f->problems,
+                           &out));
+    assert_int_equal(f->problems.count - before, cases[i].message ? 1 : 0);
+    if (cases[i].message)
+      assert_non_null(strstr(f->problems.item[before].message, cases[i].message));
+  }
+}
+
 static void a_layer_of_another_list_is_suggested(void **state) {
   fixture *f = *state;
   co_named_value code = add_input(f, "code", CO_F32, co_shape_make(2, CO_DIM_N, (int64_t)24));
@@ -489,6 +533,7 @@ int main(void) {
                                      TEST(a_layer_of_another_list_is_suggested),
                                      TEST(images_change_their_size),
                                      TEST(shapes_that_do_not_fit_are_refused),
+                                     TEST(sums_over_events_know_lengths),
                                      TEST(a_tied_network),
                                      TEST(a_network_over_sequences),
                                      TEST(fields_of_a_factorization_machine),

@@ -24,7 +24,6 @@ static co_status read_axis(const co_graph *graph, const dot_options *o, const co
   const co_node *axes = o->axes;
   const co_shape *x = co_value_shape(graph, in[i]);
   const bool list = axes->kind == CO_NODE_LIST;
-  CO_RETURN_IF_FAILED(co_refuse_sequences(graph, in[i]));
   if (x->rank < 2 || x->rank > 3) {
     char have[96];
     co_shape_print(x, have, sizeof have);
@@ -36,6 +35,52 @@ static co_status read_axis(const co_graph *graph, const dot_options *o, const co
   if (*out >= 1 && *out < x->rank) return CO_OK;
   return co_fail(CO_ERR_CONFIG, "axes: input %d has dimensions 1 to %d beside its rows", i + 1,
                  x->rank - 1);
+}
+
+static bool holds_sequences(const co_shape *x) {
+  for (int k = 1; k < x->rank; k++)
+    if (co_dim_event_table(x->dim[k]) >= 0) return true;
+  return false;
+}
+
+// Whether x (N, T, features) is 0 behind each row's events of that extent: shares of a Softmax over them.
+static bool is_zero_behind(const co_graph *graph, co_value x, int64_t events) {
+  const co_graph_op *op = co_value_maker(graph, x);
+  if (!op) return false;
+  switch (op->op) {
+  case CO_OP_MASKED_SOFTMAX: {
+    const co_shape *shape = co_value_shape(graph, x);
+    return shape->dim[shape->rank - 1] == events &&
+           op->in[CO_MASKED_SOFTMAX_lengths] != CO_NO_VALUE;
+  }
+  case CO_OP_RESHAPE:
+  case CO_OP_DROPOUT:
+    return is_zero_behind(graph, op->in[0], events);
+  case CO_OP_CONCAT:
+    for (int k = 0; k < CO_OP_MAX_OPERANDS && op->in[k] != CO_NO_VALUE; k++)
+      if (!is_zero_behind(graph, op->in[k], events)) return false;
+    return true;
+  default:
+    return false;
+  }
+}
+
+// Sums may not hang on how far a batch is padded: those over events are of numbers by shares of them.
+static co_status check_sequences(const co_graph *graph, const co_value *in, const int64_t *axis) {
+  const co_shape *x[2] = {co_value_shape(graph, in[0]), co_value_shape(graph, in[1])};
+  if (!holds_sequences(x[0]) && !holds_sequences(x[1])) return CO_OK;
+  const int64_t events = x[0]->dim[1];
+  if (axis[0] == 1 && axis[1] == 1 && x[0]->rank == 3 && x[1]->rank == 3 &&
+      x[1]->dim[1] == events && x[0]->dim[2] > 0 && x[1]->dim[2] > 0 &&
+      (is_zero_behind(graph, in[0], events) || is_zero_behind(graph, in[1], events)))
+    return CO_OK;
+  char have[2][96];
+  for (int i = 0; i < 2; i++)
+    co_shape_print(x[i], have[i], sizeof have[i]);
+  return co_fail(CO_ERR_CONFIG,
+                 "inputs have shapes %s and %s: of sequences axes must be 1, and one of them what "
+                 "`{Softmax: 1, inputs: [score, lengths]}` makes of the same events",
+                 have[0], have[1]);
 }
 
 // To length 1 along the last dimension: by root mean square, times 1 / sqrt(size). Of vectors shorter than
@@ -76,6 +121,7 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
       return co_fail(CO_ERR_CONFIG, "normalize goes with last axes only: of input %d that is %d",
                      i + 1, shape[i].rank - 1);
   }
+  CO_RETURN_IF_FAILED(check_sequences(graph, in, axis));
   if (shape[0].dim[axis[0]] != shape[1].dim[axis[1]])
     return co_fail(CO_ERR_CONFIG, "inputs have %lld and %lld numbers along axes %lld and %lld",
                    (long long)shape[0].dim[axis[0]], (long long)shape[1].dim[axis[1]],
@@ -103,7 +149,8 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
 extern const co_layer_class co_layer_dot;
 const co_layer_class co_layer_dot = {
     .name = "Dot",
-    .doc = "Products of two vectors, or matrices, of each row: two towers, attention by hand.",
+    .doc = "Products of two vectors, or matrices, of each row: two towers, attention by hand. Of a "
+           "sequence and its shares by Softmax: 1, (rows, shares, features).",
     .fields = fields,
     .options_size = sizeof(dot_options),
     .shorthand = "axes",

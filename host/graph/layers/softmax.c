@@ -26,8 +26,11 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
   if (axis < 1 || axis >= x->rank)
     return co_fail(CO_ERR_CONFIG, "axis: the input has dimensions 1 to %d beside its rows",
                    x->rank - 1);
+  const bool over_events = co_dim_event_table(x->dim[axis]) >= 0;
+  if (over_events && count < 2)
+    return co_fail(CO_ERR_CONFIG, "rows have different numbers of events: name `lengths`, too");
   if (axis == x->rank - 1) {
-    if (count > 1)
+    if (count > 1 && !over_events)
       return co_fail(CO_ERR_CONFIG, "lengths are of events: axis must be 1, not the features");
     return co_emit(graph, CO_OP_MASKED_SOFTMAX, NULL, 1, in, out);
   }
@@ -38,8 +41,6 @@ static co_status build(co_graph *graph, const void *options, const co_value *in,
         CO_ERR_CONFIG,
         "input has shape %s: over another axis than the last (rows, events, 1) is needed", have);
   }
-  if (count < 2 && events < 1)
-    return co_fail(CO_ERR_CONFIG, "rows have different numbers of events: name `lengths`, too");
   co_value operands[2] = {in[0], count > 1 ? in[1] : CO_NO_VALUE};
   CO_RETURN_IF_FAILED(turn(graph, 1, events, &operands[0]));
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_MASKED_SOFTMAX, NULL, count, operands, out));
