@@ -3,6 +3,7 @@
 // reads that model no more, unless it has no checkpoint yet, or goes on to a refit.
 #include <string.h>
 
+#include "host/train/initial_heads.h"
 #include "host/train/initial_tokens.h"
 #include "host/train/session_private.h"
 
@@ -163,7 +164,10 @@ co_status co_session_find_initial(co_session *t) {
 }
 
 co_status co_session_initial_weights(co_session *t) {
-  CO_RETURN_IF_FAILED(co_store_initialize(co_program_store(t->program), t->state.seed));
+  co_store *store = co_program_store(t->program);
+  CO_RETURN_IF_FAILED(co_store_initialize(store, t->state.seed));
+  CO_RETURN_IF_FAILED(co_initial_heads(store, t->model, t->dataset, t->samples[CO_SPLIT_TRAIN],
+                                       t->sample_count[CO_SPLIT_TRAIN]));
   if (!t->initial_path) return CO_OK;
   CO_RETURN_IF_FAILED(read_again(t));
   return take_weights(t, true);

@@ -123,6 +123,28 @@ for loss in 'negative_binomial quarters.csv whole numbers' 'zero_inflated_lognor
   refused 4 "takes $what from 0 on" -- train --target y --dataset "$file" --run-dir x \
     --set defaults.number.loss.type="$name"
 done
+# Heads begin as what training rows say of their distribution, or with the weights that are given.
+awk 'BEGIN { print "x,y"; for (i = 0; i < 60; i++) print i % 7 "," (i % 3 ? exp(4 + 2 * sin(i)) : 0) }' >amounts.csv
+mean=$(awk -F, 'NR > 1 { n++ } NR > 1 && $2 > 0 { k++; l = log($2); s += l; q += l * l }
+  END { m = s / k; printf "%.2f", (k + .5) / (n + 1) * exp(m + (q / k - m * m) / 2) }' amounts.csv)
+cat >head.yaml <<'END'
+output_features:
+  - {name: y, loss: {type: zero_inflated_lognormal},
+     decoder: {type: graph, layers: [{Dense: {units: 3, kernel_initializer: zeros}}]}}
+trainer: {max_epochs: 1, learning_rate: 1.0e-9}
+baselines: none
+END
+expect 0 import -O amounts.h5 amounts.csv --target y --split random:1,0,0
+expect 0 train -c head.yaml --dataset amounts.h5 --run-dir head
+expect 0 predict -m head --dataset amounts.h5 --split train -O head.csv
+awk -F, -v mean="$mean" 'NR > 1 && ($2 - mean > .01 || mean - $2 > .01) { exit 1 }' head.csv ||
+  fail "a head begins elsewhere than at $mean: $(head -3 head.csv)"
+expect 0 train -c head.yaml --dataset amounts.h5 --run-dir moved --set trainer.learning_rate=0.1
+expect 0 train -c head.yaml --dataset amounts.h5 --run-dir given --init-from moved
+expect 0 predict -m moved --dataset amounts.h5 --split train -O moved.csv
+expect 0 predict -m given --dataset amounts.h5 --split train -O given.csv
+cmp -s head.csv moved.csv && fail "the head has not moved"
+cmp -s moved.csv given.csv || fail "weights that are given are not what it begins with"
 echo '{output_features: [{name: spend, loss: {type: zero_inflated_lognormal}}], predictor: {type: linear}}' >line.yaml
 refused 3 'only networks have it' -- train -c line.yaml --dataset v.h5 --run-dir x
 refused 3 "leave the members out" -- train -c rfm.yaml -c law.yaml --set combiner.members=2 --dataset v.h5 --run-dir x

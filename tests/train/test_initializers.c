@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/train/initial_heads.h"
+#include "kernels/distribution.h"
+
 // A kernel (rows, columns) as the layer Dense begins with it; the caller frees the rig.
 static double *kernel_of(rig *r, const char *initializer, int64_t rows, int64_t columns) {
   char text[160];
@@ -129,11 +132,67 @@ static void a_bias_is_no_matrix(void **unused) {
   rig_free(&r);
 }
 
+// Mean slopes of the loss by the parameters, over rows of equal parameters.
+static void mean_slopes(co_distribution distribution, const double *x, const float *targets,
+                        const float *weights, int64_t count, double *out) {
+  double sum = 0;
+  for (int k = 0; k < CO_MOST_PARAMETERS; k++)
+    out[k] = 0;
+  for (int64_t i = 0; i < count; i++) {
+    double slope[CO_MOST_PARAMETERS] = {0};
+    if (!(weights[i] > 0)) continue;
+    co_distribution_loss(distribution, x, (double)targets[i], slope);
+    sum += (double)weights[i];
+    for (int k = 0; k < CO_MOST_PARAMETERS; k++)
+      out[k] += (double)weights[i] * slope[k];
+  }
+  for (int k = 0; k < CO_MOST_PARAMETERS; k++)
+    out[k] /= sum;
+}
+
+// Where nothing but targets is known, nothing is gained by moving on.
+static void a_prior_is_where_slopes_end(void **unused) {
+  (void)unused;
+  enum { ROWS = 4000 };
+  static float targets[ROWS], weights[ROWS];
+  double x[CO_MOST_PARAMETERS], slope[CO_MOST_PARAMETERS];
+  for (int i = 0; i < ROWS; i++) {
+    targets[i] = i % 3 ? 0 : (float)exp(5 + 1.5 * sin(i));
+    weights[i] = (float)(i % 4) / 2;
+  }
+  targets[4] = NAN; // of weight 0
+  assert_true(co_distribution_prior(CO_ZERO_INFLATED_LOGNORMAL, targets, weights, ROWS, x));
+  mean_slopes(CO_ZERO_INFLATED_LOGNORMAL, x, targets, weights, ROWS, slope);
+  for (int k = 0; k < 3; k++) // half a row on either side is told
+    if (fabs(slope[k]) > 1e-4) fail_msg("parameter %d: slope %g", k, slope[k]);
+  for (int i = 0; i < ROWS; i++)
+    targets[i] = (float)(i % 5 ? i % 3 : i % 13);
+  assert_true(co_distribution_prior(CO_NEGATIVE_BINOMIAL, targets, weights, ROWS, x));
+  mean_slopes(CO_NEGATIVE_BINOMIAL, x, targets, weights, ROWS, slope);
+  if (fabs(slope[0]) > 1e-6) fail_msg("slope %g", slope[0]);
+  assert_true(x[1] > -4 && x[1] < 4); // more varied than a Poisson distribution's
+}
+
+static void a_prior_of_little_is_finite(void **unused) {
+  (void)unused;
+  static const float none[3] = {0, 0, 0}, one[3] = {7, 7, 7}, weights[3] = {1, 1, 1};
+  double x[CO_MOST_PARAMETERS];
+  const co_distribution both[] = {CO_ZERO_INFLATED_LOGNORMAL, CO_NEGATIVE_BINOMIAL};
+  for (int d = 0; d < 2; d++) {
+    assert_false(co_distribution_prior(both[d], one, none, 3, x));
+    assert_true(co_distribution_prior(both[d], none, weights, 3, x));
+    assert_true(co_distribution_mean(both[d], x) < 0.5);
+    assert_true(co_distribution_prior(both[d], one, weights, 3, x));
+    assert_true(fabs(co_distribution_mean(both[d], x) / 7 - 1) < 0.15);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(moments_are_those_of_keras), cmocka_unit_test(zeros_and_ones),
-      cmocka_unit_test(orthogonal_is_orthogonal),   cmocka_unit_test(other_layers_take_them),
-      cmocka_unit_test(a_bias_is_no_matrix),
+      cmocka_unit_test(moments_are_those_of_keras),  cmocka_unit_test(zeros_and_ones),
+      cmocka_unit_test(orthogonal_is_orthogonal),    cmocka_unit_test(other_layers_take_them),
+      cmocka_unit_test(a_bias_is_no_matrix),         cmocka_unit_test(a_prior_is_where_slopes_end),
+      cmocka_unit_test(a_prior_of_little_is_finite),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
