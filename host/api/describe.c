@@ -64,11 +64,20 @@ static void describe_field(cohort_result *result, const co_field *field) {
   co_json_close(json);
 }
 
+// "optimizer" is as good as "trainer.optimizer".
+static bool is_asked(const listing *list, const char *name) {
+  if (!list->only || strcmp(list->only, name) == 0) return true;
+  const size_t topic = strlen(list->topic), length = strlen(list->only);
+  return strncmp(name, list->topic, topic) == 0 && name[topic] == '.' &&
+         strncmp(name + topic + 1, list->only, length) == 0 &&
+         (!name[topic + 1 + length] || name[topic + 1 + length] == '.');
+}
+
 static void describe_entry(listing *list, const char *name, const char *doc,
                            const co_field *fields) {
   cohort_result *result = list->result;
   co_json *json = &result->json;
-  if (list->only && strcmp(list->only, name) != 0) return;
+  if (!is_asked(list, name)) return;
   if (!list->found++) co_text_printf(&result->text, "%s\n", list->topic);
   co_json_open(json, '{');
   co_json_key(json, "name");

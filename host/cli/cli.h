@@ -54,6 +54,7 @@ struct cli_verb {
   const char *usage;          // "-c CONFIG --dataset FILE [options]"
   const char *summary;        // one line
   const char *details;        // more lines for its own help, or NULL
+  const char *topic;          // of cohort_describe, which `help` tells below it, or NULL
   unsigned common;            // CLI_DEVICE | …
   const cli_option *options;
   size_t options_size; // of the struct that `run` gets, which starts with a cli_common

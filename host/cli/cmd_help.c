@@ -33,7 +33,9 @@ static co_status run(cli_job *cli, const void *options) {
   const cli_verb *verb = cli_verb_find(o->verbs.item[0]);
   if (!verb) return describe(cli, o->verbs.item[0]);
   cli_help_verb(&cli->text, verb);
-  return CO_OK;
+  if (!verb->topic) return CO_OK;
+  co_text_printf(&cli->text, "\n");
+  return describe(cli, verb->topic);
 }
 
 const cli_verb cli_verb_help = {

@@ -257,6 +257,7 @@ static co_status run(cli_job *cli, const void *options_) {
 
 const cli_verb cli_verb_hyperopt = {
     .name = "hyperopt",
+    .topic = "hyperopt",
     .aliases = "tune",
     .usage = "run -c CONFIG -c TUNE --dataset FILE -O STUDY --n-trials N [--n-jobs N] [options]\n"
              "       cohort hyperopt confirm STUDY [--top N] [--seeds N]\n"

@@ -20,8 +20,8 @@ static const char *const kinds[] = {"uniform", "loguniform", "int", "choice", NU
 static const co_field fields[] = {
     {"space", CO_FIELD_ENUM, AT(kind), NULL, 0, 0, kinds,
      "uniform, loguniform (numbers from lower to upper), int (whole ones), choice.", NULL},
-    {"lower", CO_FIELD_DOUBLE, AT(lower), "0.0", 0, 0, NULL, "The least value.", NULL},
-    {"upper", CO_FIELD_DOUBLE, AT(upper), "0.0", 0, 0, NULL, "The largest value.", NULL},
+    {"lower", CO_FIELD_DOUBLE, AT(lower), "0.0", 0, 0, NULL, "The least value.", "low"},
+    {"upper", CO_FIELD_DOUBLE, AT(upper), "0.0", 0, 0, NULL, "The largest value.", "high"},
     {"step", CO_FIELD_INT, AT(step), "1", 1, 1e9, NULL, "Of an int: between two values.", NULL},
     {"log", CO_FIELD_BOOL, AT(log), "false", 0, 0, NULL, "Of an int: spaced by ratio.", NULL},
     {"categories", CO_FIELD_NODE, AT(categories), "null", 0, 0, NULL,
@@ -115,8 +115,8 @@ static co_status parse_parameter(co_parameter *p, const char *path, const co_nod
   if (!place) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(co_fields_parse(&o, fields, node, place, arena, problems));
   if (problems->count > before) return CO_OK;
-  if (!co_node_get(node, "lower")) o.lower = NAN;
-  if (!co_node_get(node, "upper")) o.upper = NAN;
+  if (!co_node_get(node, "lower") && !co_node_get(node, "low")) o.lower = NAN;
+  if (!co_node_get(node, "upper") && !co_node_get(node, "high")) o.upper = NAN;
   *p = (co_parameter){.path = path,
                       .node = node,
                       .kind = (co_space_kind)o.kind,

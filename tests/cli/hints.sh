@@ -469,6 +469,9 @@ hyperopt: {metric: loss, parameters: {trainer.learning_rate: {space: uniform, lo
 YAML
 search=(hyperopt run -c c.yaml --n-trials 2 -q)
 hint 3 'best in a second file: -c preset.yaml -c tune.yaml' "${search[@]}" --dataset twice.h5 -O study.db
+follow help hyperopt
+grep -q '^  hyperopt.parameters.PATH' out || fail 'help hyperopt does not tell of spaces'
+follow help hyperopt parameters
 hint 4 'import with a split that has some, such as --split random:0.7,0.1,0.2' "${search[@]}" -c tune.yaml \
   --dataset whole.h5 -O study.db
 rm -rf study.db*

@@ -58,7 +58,7 @@ hyperopt:
   parameters:
     trainer.learning_rate: {space: loguniform, lower: 1.0e-3, upper: 1.0e-1}
     trainer.optimizer.type: {space: choice, categories: [adam, sgd]}
-    trainer.optimizer.momentum: {space: uniform, lower: 0, upper: 0.95, when: {trainer.optimizer.type: sgd}}
+    trainer.optimizer.momentum: {space: uniform, low: 0, high: 0.95, when: {trainer.optimizer.type: sgd}}
     trainer.batch_size: {space: int, lower: 16, upper: 64, step: 16}
 YAML
 search=(hyperopt run -c c.yaml -c tune.yaml --dataset d.h5 --seed 5)

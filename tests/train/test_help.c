@@ -185,11 +185,14 @@ static void test_one_entry(void **state) {
   (void)state;
   cohort_context *context = context_of();
   cohort_result *result;
-  const char *entries[][2] = {{"layer", "Dropout"}, {"loss", "huber"}, {"metric", "roc_auc"}};
+  const char *entries[][3] = {{"layer", "Dropout", "Dropout"},
+                              {"loss", "huber", "huber"},
+                              {"metric", "roc_auc", "roc_auc"},
+                              {"hyperopt", "parameters", "hyperopt.parameters.PATH"}};
   for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
     char name[64], line[64];
     snprintf(name, sizeof name, "%s.%s", entries[i][0], entries[i][1]);
-    snprintf(line, sizeof line, "  %s ", entries[i][1]);
+    snprintf(line, sizeof line, "  %s ", entries[i][2]);
     char *text = describe(context, name);
     assert_non_null(strstr(text, line));
     assert_null(strstr(text, "  Dense "));
