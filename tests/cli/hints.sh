@@ -398,6 +398,29 @@ follow "${listed[@]}" --item what --join latin.csv:what --ignore latin.since --e
 printf 'who\n1\n2\n' >whom.csv
 follow "${log[@]}" -O some.h5 --events log.csv "${cut[@]}" --where "what != 'i9'"
 follow train -c c.yaml --dataset some.h5 --run-dir some -q
+awk 'BEGIN {
+  print "who,when,what,n"
+  for (c = 1; c <= 30; c++)
+    for (k = 1; k <= 5; k++) printf "%d,2011-01-%02d,i%d,%d\n", c, 4 * k, (c + k) % 3, k
+}' >bought.csv
+sed -n 's/^i2,/i9,/p' items.csv | cat items.csv - >more.csv
+towers=(import --force -q -O towers.h5 --events bought.csv --entity who --time when --item what --next-item leave-one-out)
+cat >towers.yaml <<'YAML'
+input_features: [{name: item}, {name: n}]
+event_encoder: {type: bag}
+output_features: [{name: next_item, decoder: {type: catalogue, columns: [n]}}]
+trainer: {max_epochs: 1}
+YAML
+sed 's/\bn\b/kind/' towers.yaml >kinds.yaml
+follow "${towers[@]}" --event-column n:number
+hint 4 'items'"'"' table are those that `import --join ITEMS.csv:ITEM` took' train -c towers.yaml --dataset towers.h5 --run-dir towers -q
+follow "${towers[@]}" --join items.csv:what --ignore items.since --ignore items.twin --ignore items.other
+follow train -c kinds.yaml --dataset towers.h5 --run-dir towers -q
+follow train -c kinds.yaml --dataset towers.h5 --run-dir blended --set blend=popularity -q
+told=(predict --source events=bought.csv --as-of 2011-03-01 -q)
+hint 5 'leave out --source of the items, or train without `blend`' "${told[@]}" -m blended --source items=more.csv -O more.scores.csv
+follow "${told[@]}" -m blended -O blended.csv
+follow "${told[@]}" -m towers --source items=more.csv -O more.scores.csv
 hint 5 '--population FILE says whom both' predict -m logged -m some --source events=log.csv --as-of 2011-01-15 -O both-log.csv -q
 follow predict -m logged -m some --source events=log.csv --as-of 2011-01-15 --population whom.csv -O both-log.csv -q
 hint 5 'score a dataset.h5 with --dataset' predict -m run --source events=log.csv --as-of 2011-01-15 -O images.csv -q
