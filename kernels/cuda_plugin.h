@@ -13,7 +13,7 @@ extern "C" {
 
 // Counts every change of this file, backend.h, descriptor.h or what they include: library and plugin pass
 // structures to each other.
-#define CO_CUDA_ABI 32u
+#define CO_CUDA_ABI 33u
 
 typedef struct co_host_api {
   co_context *ctx; // for the functions below

@@ -100,11 +100,11 @@ typedef struct co_op_attr {
   int64_t pooling;               // POOL_EVENTS: co_event_pooling
   int64_t max_length;            // DROPOUT, INDEX_DROPOUT: the longest T there is; 0 = x has none
   double mixup, cutmix;          // MIX_ROWS, each within 0 (none) and 1
-  int64_t draws;                 // DROPOUT: draws of a row; 0 = one an element
-  int64_t groups;                // LAYER_NORM; 0 = over the last dimension
-  int64_t rms;                   // LAYER_NORM: by the root mean square, 0 or 1
-  int64_t append;                // APPEND_ROWS, 0 or 1
-  int64_t transposed;            // LINEAR_CROSS_ENTROPY: w is (V, D), 0 or 1
+  int64_t draws;      // DROPOUT: of a row; 0 = one an element. INDEX_DROPOUT: -1 = of a step
+  int64_t groups;     // LAYER_NORM; 0 = over the last dimension
+  int64_t rms;        // LAYER_NORM: by the root mean square, 0 or 1
+  int64_t append;     // APPEND_ROWS, 0 or 1
+  int64_t transposed; // LINEAR_CROSS_ENTROPY: w is (V, D), 0 or 1
   int64_t transposed_a, transposed_b; // MATMUL, 0 or 1
   int64_t axis;                       // FOLD_BATCH_NORM: the dimension of w's output features
   // CONCAT, CONCAT_BACKWARD: extent of each part in the last dimension, 0 where there is none. Made

@@ -183,7 +183,7 @@
 //                as in DROPOUT: y = x of row (bits(seed, 2 e + 1, step, purpose) N) >> 32 in the same
 //                place where uniform(seed, 2 e, step, purpose) < rate, else x.
 // INDEX_DROPOUT  (word dropout: Iyyer et al. 2015) x i32 (N, …), element e counted as in DROPOUT: y = 0
-//                where uniform(seed, e, step, purpose) < rate, else x.
+//                where uniform(seed, e, step, purpose) < rate, else x. attr.draws = -1: row_offset is none.
 // MIX_ROWS       x (N, H, W, C): images, each mixed with another of the N, both as kernels/mix.h draws
 //                them of (row_offset + n) and the step. attr.mixup = a > 0 (Zhang et al. 2018): y = s x
 //                + (1 - s) other, s of Beta(a, a). attr.cutmix = a > 0 (Yun et al. 2019): y = x but for

@@ -89,10 +89,11 @@ static co_status run_index_dropout(co_cpu *cpu, co_prepared *prepared, void *con
   const int32_t *x = in[CO_INDEX_DROPOUT_x];
   const co_step *step = in[CO_INDEX_DROPOUT_step];
   const float rate = (float)desc->attr.rate;
+  const int64_t first = desc->attr.draws < 0 ? 0 : step->row_offset;
   int32_t *y = out[CO_INDEX_DROPOUT_y];
 #pragma omp parallel for schedule(static) if (n > CO_CPU_SERIAL)
   for (int64_t i = 0; i < n; i++) {
-    const uint64_t element = (uint64_t)((step->row_offset + i / row) * stride + i % row);
+    const uint64_t element = (uint64_t)((first + i / row) * stride + i % row);
     const uint32_t bits = co_random_bits(step->seed, element, step->step, desc->attr.purpose);
     y[i] = co_uniform_from_bits(bits) < rate ? 0 : x[i];
   }

@@ -325,11 +325,13 @@ template <typename Word> static cudaError_t launch_swap_noise(const co_cuda_call
   return cudaGetLastError();
 }
 
-// `stride`: draws of a row.
+// `stride`: draws of a row; `of_step`: whatever the micro-batch.
 __global__ void index_dropout(int32_t *y, const int32_t *x, const co_step *step, int64_t count,
-                              int64_t row, int64_t stride, float rate, uint32_t purpose) {
+                              int64_t row, int64_t stride, bool of_step, float rate,
+                              uint32_t purpose) {
+  const int64_t first = of_step ? 0 : step->row_offset;
   for (int64_t i = grid_index(); i < count; i += grid_size()) {
-    int64_t element = (step->row_offset + i / row) * stride + i % row;
+    int64_t element = (first + i / row) * stride + i % row;
     uint32_t bits = co_random_bits(step->seed, static_cast<uint64_t>(element), step->step, purpose);
     y[i] = co_uniform_from_bits(bits) < rate ? 0 : x[i];
   }
@@ -437,7 +439,7 @@ extern "C" cudaError_t co_cuda_index_dropout(const co_cuda_call *call) {
             static_cast<int32_t *>(call->out[CO_INDEX_DROPOUT_y]),
             static_cast<const int32_t *>(call->in[CO_INDEX_DROPOUT_x]),
             static_cast<const co_step *>(call->in[CO_INDEX_DROPOUT_step]), count,
-            co_cuda_row(shape), co_draws_of_row(desc), static_cast<float>(desc->attr.rate),
-            desc->attr.purpose);
+            co_cuda_row(shape), co_draws_of_row(desc), desc->attr.draws < 0,
+            static_cast<float>(desc->attr.rate), desc->attr.purpose);
   return cudaGetLastError();
 }

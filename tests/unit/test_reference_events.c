@@ -53,6 +53,14 @@ static void test_index_dropout(void **state) {
   for (int n = 0; n + 1 < N; n++)
     for (int t = 0; t < SHORT; t++)
       assert_int_equal(again[n * SHORT + t], cut[(n + 1) * SHORT + t] != 0);
+  desc.attr.draws = -1; // the same draws in each micro-batch
+  run(&desc, (void *[16]){x, &step}, (void *[16]){again});
+  step.row_offset = 0;
+  run(&desc, (void *[16]){x, &step}, (void *[16]){cut});
+  assert_memory_equal(again, cut, sizeof cut);
+  desc.attr.draws = 0;
+  run(&desc, (void *[16]){x, &step}, (void *[16]){again});
+  assert_memory_equal(again, cut, sizeof cut);
 }
 
 // Rows by codes.
