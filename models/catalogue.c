@@ -278,12 +278,12 @@ static co_status add_array(co_model *model, const co_fitted *array, co_value *ou
               : CO_ERR_MEMORY;
 }
 
-// Which of the items are unknown is drawn anew for each step, for all of its rows alike.
+// Which of the items are unknown is drawn anew for each step, for all of its micro-batches alike.
 static co_status add_rows(co_model *model, const co_output_feature *feature, co_value rows,
                           co_value *out) {
   const co_catalogue *c = feature->catalogue;
-  const co_op_attr attr = {.rate = c->unknown_rate,
-                           .purpose = co_purpose("unknown items", feature->name)};
+  const co_op_attr attr = {
+      .rate = c->unknown_rate, .draws = -1, .purpose = co_purpose("unknown items", feature->name)};
   co_value in[2] = {[CO_INDEX_DROPOUT_x] = rows};
   *out = rows;
   if (c->unknown_rate == 0) return CO_OK;
@@ -291,7 +291,7 @@ static co_status add_rows(co_model *model, const co_output_feature *feature, co_
   return co_emit(model->network, CO_OP_INDEX_DROPOUT, &attr, 2, in, out);
 }
 
-// (classes, embedding_size).
+// (classes, embedding_size). A bias of `told` would move all logits of a row alike: it has none.
 static co_status add_items(co_model_builder *b, const co_output_feature *feature, co_value rows,
                            co_value *out) {
   co_model *model = b->model;
@@ -324,7 +324,8 @@ static co_status add_items(co_model_builder *b, const co_output_feature *feature
   co_text_printf(&layers, "{Dense: {units: %lld, activation: relu}%s%s%s}, ", (long long)c->units,
                  several ? "" : ", inputs: [", several ? "" : parts.data, several ? "" : "]");
   co_text_printf(&layers,
-                 "{Dense: %lld, name: told}, {Embedding: {input_dim: %lld, output_dim: %lld, "
+                 "{Dense: {units: %lld, use_bias: false}, name: told}, {Embedding: {input_dim: "
+                 "%lld, output_dim: %lld, "
                  "zero_first: true}, inputs: [rows], name: own}, {Add: {}, inputs: [told, own]}]",
                  (long long)c->embedding_size, (long long)(c->classes - c->new_classes + 1),
                  (long long)c->embedding_size);
@@ -342,39 +343,40 @@ static co_status add_items(co_model_builder *b, const co_output_feature *feature
                              out);
 }
 
-// What no training row has as its target is no negative of training either: a column more of both factors makes
-// its logit -MASKED.
-static co_status mask_new(co_model_builder *b, const co_output_feature *feature, co_value index,
+static co_status add_filled(co_model *model, const co_output_feature *feature, const char *what,
+                            const co_shape *shape, float first, float rest, co_value *out) {
+  const int64_t count = co_shape_count(shape);
+  char *name = co_arena_format(model->arena, "%s/%s", feature->name, what);
+  float *values = co_alloc(model->ctx, (size_t)count * sizeof *values);
+  co_status status = name && values ? CO_OK : CO_ERR_MEMORY;
+  for (int64_t i = 0; values && i < count; i++)
+    values[i] = i ? rest : first;
+  if (status == CO_OK)
+    status = co_graph_add_constant(model->network, name, CO_F32, shape, values, out);
+  co_free(model->ctx, values);
+  return status;
+}
+
+// What no training row has as its target is no negative of training either: a column more of both factors, 1 in
+// that of the rows, makes its logit -MASKED.
+static co_status mask_new(co_model *model, const co_output_feature *feature, co_value index,
                           const co_value products[2], co_value masked[2]) {
   enum { MASKED = 30 };
-  co_model *model = b->model;
   co_graph *graph = model->network;
   const co_catalogue *c = feature->catalogue;
-  const int64_t count = c->classes - c->new_classes + 1;
-  const co_shape shape = co_shape_make(2, count, (int64_t)1);
-  static const char layers[] =
-      "[{Dense: {units: 1, kernel_initializer: zeros, bias_initializer: ones}, inputs: [x], "
-      "trainable: false, name: one}, {Concatenate: {}, inputs: [x, one]}]";
-  const co_named_value known = {"x", products[0]};
-  char *scope = co_arena_format(model->arena, "%s/known", feature->name);
-  char *name = co_arena_format(model->arena, "%s/masks", feature->name);
-  float *masks = co_alloc_zero(model->ctx, (size_t)count, sizeof *masks);
-  co_value lookup[2], parts[2] = {products[1], CO_NO_VALUE};
-  co_node *list;
-  co_status status = scope && name && masks ? CO_OK : CO_ERR_MEMORY;
-  if (masks) masks[0] = -MASKED;
-  if (status == CO_OK)
-    status = co_graph_add_constant(graph, name, CO_F32, &shape, masks, &lookup[CO_EMBEDDING_table]);
-  co_free(model->ctx, masks);
-  CO_RETURN_IF_FAILED(status);
-  lookup[CO_EMBEDDING_index] = index;
-  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_EMBEDDING, NULL, 2, lookup, &parts[1]));
-  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CONCAT, NULL, 2, parts, &masked[1]));
+  const co_shape masks = co_shape_make(2, c->classes - c->new_classes + 1, (int64_t)1);
+  const co_shape kernel = co_shape_make(2, c->embedding_size, (int64_t)1);
+  const co_shape bias = co_shape_make(1, (int64_t)1);
+  co_value lookup[2] = {[CO_EMBEDDING_index] = index}, one[3] = {products[0]};
+  co_value rows[2] = {products[0]}, items[2] = {products[1]};
   CO_RETURN_IF_FAILED(
-      co_yaml_parse(&list, model->arena, "decoder", layers, sizeof layers - 1, b->problems));
-  const co_layer_list_options options = {scope, &known, 1, CO_NO_VALUE, NULL, NULL};
-  return co_layer_list_build(graph, list, "decoder", &options, model->arena, b->problems,
-                             &masked[0]);
+      add_filled(model, feature, "masks", &masks, -MASKED, 0, &lookup[CO_EMBEDDING_table]));
+  CO_RETURN_IF_FAILED(add_filled(model, feature, "zeros", &kernel, 0, 0, &one[CO_DENSE_w]));
+  CO_RETURN_IF_FAILED(add_filled(model, feature, "one", &bias, 1, 1, &one[CO_DENSE_b]));
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_EMBEDDING, NULL, 2, lookup, &items[1]));
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_DENSE, NULL, 3, one, &rows[1]));
+  CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_CONCAT, NULL, 2, rows, &masked[0]));
+  return co_emit(graph, CO_OP_CONCAT, NULL, 2, items, &masked[1]);
 }
 
 co_status co_model_add_catalogue_head(co_model_builder *b, const co_output_feature *feature,
@@ -391,8 +393,7 @@ co_status co_model_add_catalogue_head(co_model_builder *b, const co_output_featu
   CO_RETURN_IF_FAILED(add_items(b, feature, rows, &products[1]));
   if (b->problems->count > before) return CO_OK;
   graph->layer = feature->name;
-  CO_RETURN_IF_FAILED(mask_new(b, feature, rows, products, masked));
-  graph->layer = feature->name;
+  CO_RETURN_IF_FAILED(mask_new(b->model, feature, rows, products, masked));
   CO_RETURN_IF_FAILED(co_emit(graph, CO_OP_DENSE_BACKWARD_DATA, NULL, 2, masked, &items->trained));
   return co_emit(graph, CO_OP_DENSE_BACKWARD_DATA, NULL, 2, products, out);
 }

@@ -8,6 +8,8 @@
 #include "helpers.h"
 #include "host/graph/layer.h"
 #include "host/graph/loss/loss.h"
+#include "models/builder.h"
+#include "models/catalogue.h"
 
 static const char cnn[] =
     "input_features:\n"
@@ -323,6 +325,45 @@ static void copying(rig *r) {
   r->graph->layer = NULL;
 }
 
+// Logits of items by what their table tells: a category, a number; of the last but one no row is a target,
+// the last one is new.
+static void catalogued(rig *r) {
+  enum { ITEMS = 6 };
+  static int32_t rows[ITEMS] = {1, 2, 3, 4, 0, 0}, kinds[ITEMS] = {1, 2, 0, 2, 1, 1};
+  static float prices[2 * ITEMS] = {-1, 0, 0.5, 0, 0, 1, 1.5, 0, 0.25, 0, -0.5, 0};
+  static const co_column columns[] = {{.type = CO_COLUMN_CATEGORY, .category_count = 2},
+                                      {.type = CO_COLUMN_NUMBER}};
+  static const co_input_feature told[] = {{.column = &columns[0]}, {.column = &columns[1]}};
+  const co_shape each = co_shape_make(1, (int64_t)ITEMS),
+                 pairs = co_shape_make(2, (int64_t)ITEMS, (int64_t)2);
+  co_fitted arrays[] = {
+      {.feature = "label", .name = "rows", .dtype = CO_I32, .shape = each, .bytes = rows},
+      {.feature = "label", .name = "kinds", .dtype = CO_I32, .shape = each, .bytes = kinds},
+      {.feature = "label", .name = "prices", .dtype = CO_F32, .shape = pairs, .bytes = prices}};
+  co_catalogue catalogue = {.columns = {&told[0], &told[1]},
+                            .column_count = 2,
+                            .number_count = 1,
+                            .classes = ITEMS,
+                            .new_classes = 1,
+                            .embedding_size = 3,
+                            .units = 5,
+                            .unknown_rate = 0.4,
+                            .rows = &arrays[0],
+                            .codes = {&arrays[1]},
+                            .numbers = &arrays[2]};
+  const co_output_feature feature = {.name = "label", .catalogue = &catalogue};
+  co_model model = {.ctx = r->ctx, .arena = r->arena, .network = r->graph};
+  co_model_builder b = {.model = &model, .problems = &r->problems};
+  co_item_table items;
+  co_value x = input(r, "x", 5), label, weight = input(r, "label.weight", 0), y;
+  const co_shape one = co_shape_make(1, CO_DIM_N);
+  OK(co_graph_add_input(r->graph, "label", CO_I32, &one, &label));
+  OK(co_model_add_catalogue_head(&b, &feature, x, &items, &y));
+  OK(co_loss_emit(r->graph, co_loss_find("softmax_cross_entropy"), NULL, "label", 1, items.trained,
+                  label, weight));
+  r->graph->layer = NULL;
+}
+
 // Classes drawn with replacement, each row's own among them.
 static const char sampled[] =
     "input_features:\n"
@@ -413,6 +454,7 @@ static const model models[] = {{"cnn", cnn, NULL},
                                {"written_by_lstm", written_by_lstm, NULL},
                                {"tied_rows", NULL, tied_rows},
                                {"copying", NULL, copying},
+                               {"catalogued", NULL, catalogued},
                                {"embedded", NULL, embedded}};
 enum { MODELS = sizeof models / sizeof *models };
 

@@ -127,6 +127,18 @@ static void fusion_changes_nothing(void **unused) {
   }
 }
 
+// What is drawn of a step's items is drawn for all of its micro-batches.
+static void micro_batches_share_items(void **unused) {
+  (void)unused;
+  const model m = {"catalogued", NULL, catalogued};
+  setup whole = {.backend = "ref", .real = CO_F64, .rows = 5, .batch = {5}}, parts = whole;
+  parts.rows = 2;
+  compare(&m, &whole, &parts, 1e-12);
+  whole.backend = parts.backend = "cpu";
+  whole.real = parts.real = CO_F32;
+  compare(&m, &whole, &parts, 1e-5);
+}
+
 static int64_t count_operations(const model *m, const setup *s, co_op op) {
   rig r;
   make(&r, s, m);
@@ -390,6 +402,7 @@ static void observed_values_are_kept(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(gradients_are_derivatives),
                                      cmocka_unit_test(fusion_changes_nothing),
+                                     cmocka_unit_test(micro_batches_share_items),
                                      cmocka_unit_test(tiles_change_nothing),
                                      cmocka_unit_test(fast_backend_agrees),
                                      cmocka_unit_test(blocked_layouts_agree),
