@@ -214,7 +214,7 @@ static co_status read_items(co_events_import *m) {
   CO_RETURN_IF_FAILED(co_items_new_classes(&m->result->new_items, &m->new_code, &m->items,
                                            m->log.categories[m->item],
                                            m->log.category_count[m->item]));
-  m->result->new_items.target = m->options->target;
+  if (m->result->new_items.count) m->result->new_items.target = m->options->target;
   return CO_OK;
 }
 
@@ -525,7 +525,6 @@ static co_status write_source(co_events_import *m) {
   return co_dataset_writer_source(m->writer, "schema", m->text.data);
 }
 
-// NULL = there is none.
 static co_status write_items(co_events_import *m) {
   return co_items_write(&m->items, m->writer, TABLE, "item", m->log.categories[m->item],
                         m->log.category_count[m->item]);

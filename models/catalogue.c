@@ -82,6 +82,10 @@ static co_status take_name(co_model_builder *b, const co_node *node, const char 
         b->problems, node, "columns that `import --join ITEMS.csv:ITEM` gave the events",
         "%s.columns: '%s' is no number or category of the events among input_features", path,
         node->text ? node->text : "");
+  for (int64_t k = 0; k < c->column_count; k++)
+    if (c->columns[k] == input)
+      return co_node_problem(b->problems, node, "name each once", "%s.columns: '%s' is given twice",
+                             path, node->text);
   if (c->column_count == CO_CATALOGUE_COLUMNS)
     return co_node_problem(b->problems, node, NULL, "%s.columns: more than %d", path,
                            (int)CO_CATALOGUE_COLUMNS);

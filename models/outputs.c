@@ -149,7 +149,8 @@ static co_status read_class_weights(co_model_builder *b, const co_node *node, co
                       .name = "class_weights",
                       .dtype = CO_F32,
                       .shape = co_shape_make(1, count),
-                      .bytes = weights};
+                      .bytes = weights,
+                      .new_rows = column->new_classes};
   for (int64_t i = 0; i < count; i++)
     weights[i] = 1;
   feature->class_weights = made;
@@ -420,6 +421,10 @@ static co_status read_output(co_model_builder *b, const co_node *item, const cha
   if (!loss || !decision) return CO_ERR_MEMORY;
   CO_RETURN_IF_FAILED(read_decision(b, options.decision, decision, feature));
   CO_RETURN_IF_FAILED(read_loss(b, options.loss, loss, feature));
+  // Items that no training row has as its target would become positives by it.
+  if (feature->catalogue && feature->loss_attr.label_smoothing > 0)
+    return co_node_problem(b->problems, options.loss, "leave label_smoothing out",
+                           "%s.label_smoothing: does not go with the decoder `catalogue`", loss);
   return b->problems->count == before && options.normalization != NONE
              ? read_normalization(b, item, path, options.normalization, feature)
              : CO_OK;

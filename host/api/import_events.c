@@ -67,6 +67,11 @@ static co_status choose_sampling(co_import_events_options *out,
       return co_fail(CO_ERR_USAGE, "--keep-new-items goes with --next-item time:T");
     return timed ? co_events_time(times, "next-item time:", o->next_item + 5) : CO_OK;
   }
+  if (o->keep_new_items) {
+    co_status status = co_fail(CO_ERR_USAGE, "--keep-new-items goes with --next-item time:T");
+    co_hint("leave it out, or give --next-item time:2011-09-01");
+    return status;
+  }
   if (o->label_amount && !o->amount) {
     co_status status = co_fail(CO_ERR_USAGE, "--label-amount needs --amount");
     co_hint("for example --amount 'Quantity*UnitPrice'");

@@ -153,6 +153,12 @@ co_status co_session_validate(co_session *t, double *out) {
   co_log(t->ctx, CO_LOG_INFO, "eval", "step=%lld epoch=%u split=validation %s=%.4f best=%s",
          (long long)t->state.step, t->state.epoch + 1, dot ? dot + 1 : metric, value,
          better ? "true" : "false");
+  if (t->settings.validation_metric && isnan(value))
+    co_log(
+        t->ctx, CO_LOG_WARN, "eval",
+        "step=%lld: trainer.validation_metric has no value on the validation rows, so it chooses "
+        "no epoch",
+        (long long)t->state.step);
   return CO_OK;
 }
 

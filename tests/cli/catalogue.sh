@@ -32,6 +32,7 @@ json ok=true unknown_targets=240
 grep -q '"test":240' out || fail 'new items are no targets of the test'
 expect 9 import -O few.h5 "${log[@]}" --next-item time:2024-07-01 --keep-new-items
 refused 2 'keep-new-items goes with --next-item time' -- import -O x.h5 "${log[@]}" --next-item leave-one-out --keep-new-items
+refused 2 'keep-new-items goes with --next-item time' -- import -O x.h5 "${log[@]}" --cutoff 2024-06-01 --keep-new-items
 
 cat >c.yaml <<'END'
 input_features: [{name: item}, {name: kind}, {name: price}, {name: paid}]
@@ -79,9 +80,16 @@ wrong 4 "differ in 'paid'" "$decoder.columns=[paid]"
 wrong 3 "'size' is no number or category of the events" "$decoder.columns=[size]"
 wrong 3 "'item' is no number or category of the events" "$decoder.columns=[item]"
 wrong 3 'columns: must be a list' "$decoder.columns=kind"
+wrong 3 "'kind' is given twice" "$decoder.columns=[kind, price, kind]"
+wrong 3 'label_smoothing: does not go with the decoder' 'output_features.next_item.loss={type: softmax_cross_entropy, label_smoothing: 0.1}'
 wrong 3 'sampled_softmax goes with no decoder' 'output_features.next_item.loss={type: sampled_softmax, num_sampled: 8}'
 wrong 3 'unknown_rate' "$decoder.unknown_rate=1"
+expect 0 train "${short[@]}" --run-dir balanced --set trainer.max_epochs=1 --set trainer.validation_metric=new_mrr --set 'output_features.next_item.loss={type: softmax_cross_entropy, class_weights: balanced}'
+grep -q "trainer.validation_metric has no value" out err || fail 'a metric without a value chooses in silence'
+expect 0 predict -m balanced "${told[@]}" --source items=one.csv -O balanced.csv --top-k 3
 expect 0 train -c c.yaml --dataset d.h5 --run-dir blended --seed 3 --set trainer.max_epochs=1 --set baselines=auto --set blend=popularity
 expect 0 predict -m blended "${told[@]}" -O blended.csv
+expect 0 predict -m blended "${told[@]}" --source items=items.csv -O same.csv
+cmp -s blended.csv same.csv || fail 'a table without new items changes a blend'
 refused 5 'has no scores of the new items' -- predict -m blended "${told[@]}" --source items=two.csv -O x.csv
 exit $failed
