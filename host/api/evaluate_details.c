@@ -196,7 +196,8 @@ co_status co_evaluate_details(cohort_result *result, const co_evaluation *e) {
   co_json_key(json, "calibration");
   co_json_open(json, '{');
   for (int64_t i = 0; i < e->model->output_count; i++)
-    if (e->collects[i] && e->model->outputs[i].decided && e->scores[i].kept == CO_KEPT_SCORES)
+    if (e->collects[i] && e->model->outputs[i].decided && e->scores[i].kept == CO_KEPT_SCORES &&
+        co_output_temperature(&e->model->outputs[i]) != 1) // else nothing is fitted
       CO_RETURN_IF_FAILED(add_calibrated(result, e, i));
   co_json_close(json);
   return CO_OK;

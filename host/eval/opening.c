@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "host/core/file.h"
 #include "host/device/backend.h"
 #include "host/graph/metric/metric.h"
 #include "models/catalogue.h"
@@ -194,12 +195,22 @@ static co_status check_texts(const co_model *model, const char *path) {
   return CO_OK;
 }
 
+// Of a run's folder, what it has written last may be all that there is.
+static void warn_of_unfinished(co_context *ctx, const char *given, const char *path) {
+  if (!co_path_is_directory(given) || !strstr(path, "/checkpoints/")) return;
+  co_log(ctx, CO_LOG_WARN, "model",
+         "%s is not finished: %s is its last checkpoint, without what a training ends with (best "
+         "weights, calibration, baselines); go on with cohort train --resume %s",
+         given, path, given);
+}
+
 co_status co_model_open_with(co_model **out, co_model_file *file, char **path, co_arena *arena,
                              const char *model, const co_new_classes *classes,
                              co_diagnostics *problems) {
   co_context *ctx = co_arena_context(arena);
   CO_RETURN_IF_FAILED(co_model_file_find(path, ctx, model));
   CO_RETURN_IF_FAILED(co_model_file_read(file, arena, *path));
+  warn_of_unfinished(ctx, model, *path);
   CO_RETURN_IF_FAILED(declare_new_classes(file, arena, classes));
   co_status status = co_model_create(out, ctx, file->config, &file->schema, problems);
   if (status == CO_ERR_CONFIG)

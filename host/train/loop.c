@@ -208,6 +208,16 @@ static void log_epoch(co_session *t) {
   t->epoch_step = t->state.step;
 }
 
+// Where only the number of epochs ended it. Of a single one nothing can be told.
+static void tell_if_improving(const co_session *t) {
+  if (t->state.step < t->total_steps || t->state.best_step != t->state.step || t->state.epoch < 2 ||
+      t->options->fast_dev_run || t->settings.overfit_batches)
+    return;
+  co_log(t->ctx, CO_LOG_INFO, "train",
+         "validation rows were still better told at the last epoch: more %s may bring more",
+         t->settings.max_steps ? "trainer.max_steps or max_epochs" : "trainer.max_epochs");
+}
+
 // After the last batch of an epoch, or the last step of all.
 static co_status end_epoch(co_session *t, bool epoch_over) {
   double value = NAN;
@@ -226,6 +236,7 @@ static co_status end_epoch(co_session *t, bool epoch_over) {
   if (t->hook) last |= t->hook(t->hook_user, t, number, value);
   t->state.finished = t->state.step >= t->total_steps || patience_over || last;
   CO_RETURN_IF_FAILED(check_left_out(t));
+  tell_if_improving(t);
   int64_t every = t->settings.steps_per_checkpoint;
   bool due = !every || t->state.step % every == 0 || t->state.finished ||
              t->state.best_step == t->state.step;

@@ -214,6 +214,27 @@ static void report_refit(const co_session *t, co_json *json, co_text *text) {
       (long long)epochs, (long long)rows, t->run.path, CO_SELECTED_MODEL);
 }
 
+static void report_better(const co_session *t, co_json *json) {
+  co_json_key(json, "better_baselines");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < t->better_count; i++) {
+    const co_better_baseline *b = &t->better[i];
+    co_json_open(json, '{');
+    co_json_key(json, "output");
+    co_json_string(json, b->output);
+    co_json_key(json, "baseline");
+    co_json_string(json, b->name);
+    co_json_key(json, "metric");
+    co_json_string(json, b->metric);
+    co_json_key(json, "value");
+    co_json_double(json, b->value);
+    co_json_key(json, "model");
+    co_json_double(json, b->own);
+    co_json_close(json);
+  }
+  co_json_close(json);
+}
+
 static co_status report_run(co_session *t, co_json *json, co_text *text) {
   char hex[65];
   double total = co_session_now() - t->started;
@@ -270,6 +291,7 @@ static co_status report_run(co_session *t, co_json *json, co_text *text) {
   for (int64_t i = 0; co_context_warning(t->ctx, i); i++)
     co_json_string(json, co_context_warning(t->ctx, i));
   co_json_close(json);
+  report_better(t, json);
   co_json_key(json, "preprocessing"); // of the training rows
   co_render_input_counts(json, text, t->model, NULL);
   co_text_printf(text, "run      %s\n", t->run.path);

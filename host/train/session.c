@@ -487,7 +487,8 @@ co_status co_session_finish(co_session *t) {
   CO_RETURN_IF_FAILED(co_session_write_profile(t));
   if (t->settings.refit && !t->first && co_session_run_has(t, CO_SELECTED_MODEL)) return CO_OK;
   CO_RETURN_IF_FAILED(co_session_fit_baselines(t));
-  return co_session_write_model(t);
+  CO_RETURN_IF_FAILED(co_session_write_model(t));
+  return co_session_compare_baselines(t);
 }
 
 int64_t co_session_model_bytes(co_session *t) {

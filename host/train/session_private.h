@@ -25,6 +25,12 @@ typedef struct co_step_profile {
   co_text text;
 } co_step_profile;
 
+// A baseline that is ahead of the model on validation rows, by one metric.
+typedef struct co_better_baseline {
+  const char *output, *name, *metric;
+  double value, own;
+} co_better_baseline;
+
 struct co_session {
   co_context *ctx;
   const co_watch *watch;
@@ -48,8 +54,10 @@ struct co_session {
   co_backend *backend;
   co_resident *resident;
   co_program *program;
-  co_estimator *estimator; // what is fitted where it is no network, else NULL
-  co_baselines baselines;  // of a network
+  co_estimator *estimator;    // what is fitted where it is no network, else NULL
+  co_baselines baselines;     // of a network
+  co_better_baseline *better; // of outputs, once the model is written
+  int64_t better_count;
   co_predictor *predictor; // of the program
   co_predictor *shipped;   // what model.h5 holds: that, or its blend with a baseline
   co_run run;
@@ -105,6 +113,9 @@ co_status co_session_roll_back(co_session *t);
 co_status co_session_fit(co_session *t);
 // Once a network is trained: fits what stands beside it.
 co_status co_session_fit_baselines(co_session *t);
+// … and, once the model is written, tells of which outputs one of them is ahead of it on validation rows:
+// of few enough rows that it costs little.
+co_status co_session_compare_baselines(co_session *t);
 // A record in metrics.jsonl; of steps of training, with rate and gradient.
 co_status co_session_record(co_session *t, const char *split, const co_evaluation *evaluation,
                             bool training);

@@ -108,6 +108,10 @@ output_features: [{name: purchases, loss: {type: negative_binomial}}, {name: spe
 trainer: {max_epochs: 2}
 END
 expect 0 train -c "$presets/clv-lstm.yaml" -c law.yaml --dataset v.h5 --run-dir law
+grep -q "INFO train validation rows were still better told at the last epoch: more trainer.max_epochs" err ||
+  fail "not said that it is still improving: $(cat err)"
+grep -q "WARN baselines 'purchases': the baseline [a-z_]* has mae [0-9.]* on 15 validation rows, better than the model's" err ||
+  fail "not said that a baseline is better: $(cat err)"
 expect 0 evaluate -m law --dataset v.h5 --split test
 [ "$(grep -c ' nll  *-*[0-9.]* * nan' out)" = 2 ] || fail "baselines have no likelihood: $(cat out)"
 expect 0 predict -m law --dataset v.h5 -O law.csv

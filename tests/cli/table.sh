@@ -174,6 +174,11 @@ json profit.bought.true_positive=10 by.column=plan
 grep -q '"groups":\[{"value":"monthly","rows":' out || fail 'no groups'
 grep -q '"thresholds":{"bought":0.5}' out && fail 'the threshold is the best of the validation rows'
 grep -q '"calibration":{"bought":{"temperature":' out || fail 'no temperature'
+mkdir halted && cp -r decided/checkpoints halted
+expect 0 evaluate -m halted --dataset d.h5 --json
+grep -q 'WARN model halted is not finished: halted/checkpoints/last.h5 is .*--resume halted$' err ||
+  fail "not said that a run is not finished: $(cat err)"
+grep -q '"calibration":{}' out || fail "a temperature that nothing was fitted for: $(cat out)"
 expect 0 evaluate -m decided --dataset d.h5 --profit tp=1,fn=-7 --draws 0 --json
 json profit.bought.true_positive=1 profit.bought.false_negative=-7
 expect 10 evaluate -m decided --dataset d.h5 --require 'bought.max_profit>=1000'
