@@ -138,10 +138,20 @@ static const co_feature_class *class_of(const expansion *e, const co_column *col
   return co_feature_class_of(column->type, co_model_column_events(e->b, column) != NULL, e->output);
 }
 
+// Whether a selector names a type: of inputs their features', of targets their columns'.
+static bool is_type(const expansion *e, const char *select) {
+  static const co_column_type targets[] = {CO_COLUMN_NUMBER, CO_COLUMN_CATEGORY, CO_COLUMN_BINARY,
+                                           CO_COLUMN_TEXT, CO_COLUMN_VECTOR};
+  bool found = !e->output && co_feature_class_find(select);
+  for (size_t i = 0; e->output && i < sizeof targets / sizeof *targets; i++)
+    found |= strcmp(co_column_type_name(targets[i]), select) == 0;
+  return found;
+}
+
 // Targets are told apart by the types of their columns, as an import gives them.
 static bool is_selected(const expansion *e, const char *select, const co_column *column) {
   if (column->role != role_of(e)) return false;
-  if (!co_feature_class_find(select)) return fnmatch(select, column->name, 0) == 0;
+  if (!is_type(e, select)) return fnmatch(select, column->name, 0) == 0;
   if (e->output) return strcmp(co_column_type_name(column->type), select) == 0;
   const co_feature_class *class_ = class_of(e, column);
   return class_ && strcmp(class_->name, select) == 0;
@@ -172,22 +182,31 @@ static co_status check_exclude(const expansion *e, const char *path, const co_no
 }
 
 // Neither a type nor a pattern, nor what any column is called.
-static bool is_unknown(const co_schema *schema, const char *select) {
-  bool known = co_feature_class_find(select) || strpbrk(select, "*?[");
+static bool is_unknown(const expansion *e, const char *select) {
+  const co_schema *schema = e->b->schema;
+  bool known = is_type(e, select) || strpbrk(select, "*?[");
   for (int64_t i = 0; i < schema->column_count; i++)
     known |= strcmp(schema->columns[i].name, select) == 0;
   return !known;
 }
 
-// How a dataset comes by a target of that type, where `first` is what it has.
+// How a log comes by a target of that type; NULL = not at all.
+static const char *way_of_events(const char *type) {
+  return strcmp(type, "category") == 0 ? "--next-item"
+         : strcmp(type, "binary") == 0 ? "--label"
+         : strcmp(type, "number") == 0 ? "--label-amount or --label-count"
+                                       : NULL;
+}
+
+// How a dataset comes by a target of that type, where `first` is what it has. Vectors are no cells.
 static void print_way(const expansion *e, co_text *out, const char *first, const char *type) {
   for (int64_t i = 0; i < e->b->schema->table_count; i++) {
     if (e->b->schema->tables[i].kind != CO_TABLE_EVENTS) continue;
-    co_text_printf(out, "; of events, `cohort import` makes a category by --next-item, a binary by "
-                        "--label, a number by --label-amount or --label-count");
+    const char *way = way_of_events(type);
+    if (way) co_text_printf(out, "; of events, `cohort import` makes one by %s", way);
     return;
   }
-  if (first)
+  if (first && strcmp(type, "vector") != 0)
     co_text_printf(out, "; `cohort import --target %s --type %s=%s` makes it one", first, first,
                    type);
 }
@@ -197,7 +216,7 @@ static co_status nothing_selected(const expansion *e, const co_node *item, const
   co_text have;
   co_text_init(&have, e->b->model->ctx);
   const co_schema *schema = e->b->schema;
-  const bool of_type = co_feature_class_find(select) != NULL;
+  const bool of_type = is_type(e, select);
   const char *first = NULL, *what = e->output ? "target" : "column";
   int64_t listed = 0;
   for (int64_t i = 0; i < schema->column_count && listed < 40; i++) {
@@ -213,7 +232,7 @@ static co_status nothing_selected(const expansion *e, const co_node *item, const
   co_status status = co_node_problem(
       e->b->problems, item, have.data,
       e->output && of_type ? "%s: no %s is left for 'select: %s': it is for such targets"
-      : is_unknown(schema, select)
+      : is_unknown(e, select)
           ? "%s: no %s is left for 'select: %s', which is neither a type nor a column; "
             "'*' selects all"
           : "%s: no %s is left for 'select: %s'; `optional: true` allows that",

@@ -3,6 +3,7 @@
 // Labels: asan
 #include "helpers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const co_column columns[] = {
@@ -96,6 +97,16 @@ static void types_select_targets(void **unused) {
   assert_non_null(strstr(co_error_last()->hint, "the dataset has spend (number), visits (number), "
                                                 "comes (binary); `cohort import --target spend "
                                                 "--type spend=text` makes it one"));
+  refuse("output_features: [{select: vector}]", "it is for such targets");
+  assert_null(strstr(co_error_last()->hint, "makes it one"));
+  static const char *const no_types[] = {"text_sequence", "sequence", "event_category",
+                                         "reconstruction", "image"};
+  for (size_t i = 0; i < sizeof no_types / sizeof *no_types; i++) {
+    char text[64];
+    snprintf(text, sizeof text, "output_features: [{select: %s}]", no_types[i]);
+    refuse(text, "which is neither a type nor a column");
+    assert_null(strstr(co_error_last()->hint, "makes it one"));
+  }
   refuse("output_features: [{select: age}]", "no target is left for 'select: age'");
   refuse("output_features: [{select: number, encoder: {type: mlp}}]", "encoder: unknown key");
 }
