@@ -154,7 +154,7 @@ static void report(cohort_result *result, const cohort_import_events_options *o,
                                       : o->label_amount,
                      (long long)done->positives,
                      (long long)(done->rows[0] + done->rows[1] + done->rows[2]));
-    count(json, text, "excluded", "lines are excluded by --where", done->excluded);
+    count(json, text, "excluded_lines", "lines are excluded by --where", done->excluded);
     count(json, text, "no_entity", "lines name no entity", done->no_entity);
     count(json, text, "no_time", "lines have no time", done->no_time);
     count(json, text, "no_item", "lines have no item", done->no_value);

@@ -137,6 +137,11 @@ static co_status open_batches(co_parity *p) {
   if (!p->options->batch_size && p->shape.rows > most_rows) p->shape.rows = most_rows;
   if (p->shape.rows > count) p->shape.rows = count;
   CO_RETURN_IF_FAILED(choose_shape(p, &samples, &count));
+  if (p->options->batch_size > p->shape.rows)
+    co_log(p->ctx, CO_LOG_WARN, "verify",
+           "the batch is of %lld rows, not %lld: the %s split has no more%s",
+           (long long)p->shape.rows, (long long)p->options->batch_size, co_split_name(p->split),
+           p->model->event_table_count ? " of one shape" : "");
   co_pipeline_options options = {.samples = samples,
                                  .sample_count = count < most_batches * p->shape.rows
                                                      ? count / p->shape.rows * p->shape.rows

@@ -25,7 +25,8 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(split),
      .value = "NAME",
-     .doc = "parity: train, validation or test; its first rows are the batch (default: train)"},
+     .doc = "parity: train, validation or test; its first rows are the batch, of models of events "
+            "and texts those of one shape among its first 65,536 (default: train)"},
     CLI_ROW_BATCH_SIZE(cli_verify_options, "parity: rows; default: the model's, at most 16"),
     {.name = "tolerance",
      .kind = CLI_DOUBLE,

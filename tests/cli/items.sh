@@ -186,7 +186,11 @@ asked=(--samples calls.csv --entity who --time when --as-of asked --target back 
 logs=(--events high.csv.gz --events low.csv)
 expect 0 import -O one.h5 "${asked[@]}" "${joined[@]}" --events log.csv
 expect 0 import -O s.h5 "${asked[@]}" "${joined[@]}" "${logs[@]}" --json
-json ok=true unlisted_items=1
+json ok=true unlisted_items=1 excluded_lines=0 without_events=0 late_samples=0
+expect 0 import -O few.h5 "${asked[@]}" --events low.csv --where "what <> 'i0'" --json
+json excluded_lines="$(grep -c ',i0$' low.csv)"
+expect 0 import -O few.h5 "${log[@]}" --where "what <> 'i3'" --force --json
+json excluded_lines="$(grep -c ',i3$' log.csv)"
 expect 0 import -O order.h5 "${asked[@]}" "${joined[@]}" --events low.csv --events high.csv.gz
 for file in one s order; do "$cohort" inspect $file.h5 | grep '^sha256'; done | sort -u >sums
 [ "$(wc -l <sums)" = 1 ] || fail 'a log in several files is another log'
@@ -221,6 +225,8 @@ json ok=true out_of_tolerance=0
 expect 0 verify parity -m m --dataset d.h5 --split validation
 grep -q 'photo/.* gradient kernel ' out || fail 'no gradients of models of events are compared'
 expect 10 verify parity -m m --dataset d.h5 --tolerance 1e-12
+expect 0 verify parity -m m --dataset d.h5 --split validation --batch-size 64
+grep -q 'rows, not 64: the validation split has no more of one shape' err || fail 'fewer rows than asked for are not told'
 
 for twice in low.csv ./low.csv; do
   refused 2 "$twice is given twice" -- import -O x.h5 "${asked[@]}" --events low.csv --events $twice
