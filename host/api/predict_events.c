@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scoring an event log: the events before a time become temporary datasets beside the output, by the
 // recipes and with the categories of the models, which are scored as any others and removed.
+#include <stdio.h>
 #include <string.h>
 
 #include "datasets/cell.h"
@@ -19,6 +20,24 @@ static co_status no_recipe(const char *model) {
   co_status status =
       co_fail_at(CO_ERR_MODEL, model, 0, 0, "the model was not trained on an imported event log");
   co_hint("score a dataset.h5 with --dataset");
+  return status;
+}
+
+// A model of samples has a log, too, but its rows are those of a table, each as of its own date.
+static co_status refuse_whom(const co_event_scoring *s, const char *model,
+                             co_diagnostics *problems) {
+  co_model_file file;
+  co_recipe recipe = {0};
+  CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, model));
+  if (!file.recipe ||
+      co_table_parse_schema(&recipe, "recipe", file.recipe, s->arena, problems) != CO_OK ||
+      !recipe.events)
+    return no_recipe(model);
+  co_status status =
+      co_fail(CO_ERR_USAGE, "the model scores the rows of table '%.200s': %s does not go with it",
+              recipe.table, s->options.as_of ? "--as-of" : "--population");
+  co_hint("whom, and as of when, its rows say: --source %s=FILE --source %s=FILE", recipe.table,
+          CO_EVENTS_LOG);
   return status;
 }
 
@@ -58,11 +77,22 @@ static co_status take_keys(co_dictionary *keys, const co_rows *rows, const co_ro
   return part->bad_count ? co_rows_raise(rows, &part->bad[0]) : CO_OK;
 }
 
+static co_status lacks_entity(const co_rows *rows, const char *entity) {
+  char names[300];
+  size_t used = 0;
+  for (int64_t i = 0; i < rows->column_count && used < sizeof names; i++)
+    used +=
+        (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", rows->names[i]);
+  co_status status =
+      co_fail_at(CO_ERR_DATA, rows->shown, 0, 0, "there is no column '%.200s'", entity);
+  co_hint("call the column of keys so, as the model's log does; it has: %s", names);
+  return status;
+}
+
 static co_status read_keys(co_dictionary *keys, co_rows *rows, const char *entity) {
   co_row_block block;
   int64_t column = co_rows_find(rows, entity);
-  if (column < 0)
-    return co_fail_at(CO_ERR_DATA, rows->shown, 0, 0, "there is no column '%.200s'", entity);
+  if (column < 0) return lacks_entity(rows, entity);
   for (;;) {
     CO_RETURN_IF_FAILED(co_rows_next(rows, &block));
     if (!block.part_count) return CO_OK;
@@ -341,7 +371,8 @@ static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics 
   int64_t log_count;
   bool of_events = false;
   CO_RETURN_IF_FAILED(read_models(s, list, &of_events, problems));
-  if (!of_events) return o->as_of || o->population ? no_recipe(list->paths[0]) : CO_OK;
+  if (!of_events)
+    return o->as_of || o->population ? refuse_whom(s, list->paths[0], problems) : CO_OK;
   CO_RETURN_IF_FAILED(check(s, o));
   CO_RETURN_IF_FAILED(co_table_list_sources(&logs, &log_count, o->sources, o->source_count,
                                             CO_EVENTS_LOG, s->arena));

@@ -26,12 +26,16 @@ typedef struct co_scored_table {
   co_import_events_options events; // where the recipe has some
 } co_scored_table;
 
+static bool is_of_log(const co_model_file *file) {
+  return file->recipe && strncmp(file->recipe, "events:", 7) == 0;
+}
+
 // What the model was trained on may come from elsewhere, with a note of another kind; but without one no
 // source has a name.
 static co_status read_recipe(co_table_scoring *t, const co_model_file *file, bool has_sources,
                              co_recipe *out) {
   *out = (co_recipe){0};
-  if (!file->recipe) return CO_OK;
+  if (!file->recipe || is_of_log(file)) return CO_OK;
   co_diagnostics problems;
   co_diagnostics_init(&problems, t->ctx);
   co_status status = co_table_parse_schema(out, "recipe", file->recipe, t->arena, &problems);
@@ -344,6 +348,21 @@ static char *beside_output(const co_table_scoring *t, const cohort_predict_optio
 
 // ---- rows --------------------------------------------------------------------------------------
 
+static co_status refuse_log(const co_model_file *file) {
+  co_status status = co_fail(CO_ERR_USAGE, "a model of event logs is measured on a dataset.h5");
+  if (is_of_log(file))
+    co_hint("cohort import --events LOG --cutoff T makes one of other rows");
+  else
+    co_hint("cohort import --events LOG --samples FILE makes one of other rows");
+  return status;
+}
+
+// Its own words would be of columns, which a log makes.
+static void hint_at_log(const co_model_file *file, co_status status) {
+  if (status == CO_ERR_DATA && is_of_log(file))
+    co_hint("the model scores a log: --source events=LOG --as-of T");
+}
+
 // Of a table that is written again, so are they.
 static bool replaces_rejects(const cohort_predict_options *o) {
   return o->force || o->if_exists || o->resume;
@@ -354,9 +373,7 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   const co_split_rule *split;
   CO_RETURN_IF_FAILED(read_models(t, o->source_count > 0, list));
   const co_model_file *file = &t->tables[0].file;
-  if (t->measured && file->recipe &&
-      (t->tables[0].recipe.events || strncmp(file->recipe, "events:", 7) == 0))
-    return co_fail(CO_ERR_USAGE, "a model of event logs is measured on a dataset.h5");
+  if (t->measured && (t->tables[0].recipe.events || is_of_log(file))) return refuse_log(file);
   CO_RETURN_IF_FAILED(find_split(t, file, o->split, &split));
   CO_RETURN_IF_FAILED(co_reject_rule_parse(&t->reject, o->source.on_error, o->source.max_errors,
                                            CO_ON_ERROR_QUARANTINE));
@@ -395,6 +412,7 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
                                        .progress_user = context,
                                        .stop = context->options.stop};
   co_status status = co_raw_rows_write(&t->result, t->ctx, t->arena, &request);
+  hint_at_log(file, status);
   list->new_classes = t->result.new_items;
   co_watch_progress(&context->watch, "read", "bytes", -1, 0, NULL);
   return status;

@@ -252,8 +252,17 @@ co_status co_table_refuse_both(void) {
 
 co_status co_table_no_source(const co_recipe *recipe, const char *table) {
   co_status status = co_fail(CO_ERR_DATA, "there is no source of table '%.200s'", table);
-  co_hint("--source %s=FILE%s%s", table, recipe->join_count ? "; its tables: " : "",
-          recipe->join_count ? recipe->table : "");
+  const char *more[] = {recipe->items ? recipe->items->joins[0].table.table : NULL,
+                        recipe->events ? CO_EVENTS_LOG : NULL};
+  char all[256];
+  size_t used = (size_t)snprintf(all, sizeof all, "%s", recipe->table ? recipe->table : "");
+  for (int64_t i = 0; i < recipe->join_count + 2 && used < sizeof all; i++) {
+    const char *name =
+        i < recipe->join_count ? recipe->joins[i].table.table : more[i - recipe->join_count];
+    if (name) used += (size_t)snprintf(all + used, sizeof all - used, ", %s", name);
+  }
+  co_hint("--source %s=FILE%s%s", table, strchr(all, ',') ? "; its tables: " : "",
+          strchr(all, ',') ? all : "");
   return status;
 }
 

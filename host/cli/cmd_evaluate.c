@@ -21,7 +21,8 @@ static const cli_option options[] = {
      .kind = CLI_LIST,
      .offset = AT(sources),
      .value = "NAME=SOURCE",
-     .doc = "in place of --dataset, of a model of several tables: each of them; repeatable"},
+     .doc = "in place of --dataset, of a model of several tables, none of them a log: each; "
+            "repeatable"},
     CLI_ROWS_SOURCE(cli_evaluate_options),
     CLI_ROW_SPLIT(cli_evaluate_options, "train, validation or test; of a raw table also all",
                   "test"),

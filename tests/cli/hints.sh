@@ -379,6 +379,11 @@ hint 2 'or --source events=LOG --as-of T' predict -m logged -O again.csv -q
 hint 2 'events before it count: --as-of 2011-09-01' predict -m logged --source events=log.csv -O again.csv -q
 hint 2 '--source events=LOG.csv --as-of' predict -m logged --source who=log.csv --as-of 2011-01-15 -O again.csv -q
 follow predict -m logged --source events=log.csv --as-of 2011-01-15 -O again.csv -q
+printf 'what,kind\n1,a\n' >kinds.csv
+hint 4 '--source events=LOG --as-of T' predict -m logged --dataset log.csv -O again.csv --force -q
+grep -q 'recipe' err && fail 'a log is no recipe that cannot be read'
+hint 2 'cohort import --events LOG --cutoff T makes one' evaluate -m logged --dataset log.csv -q
+hint 4 'it has: what, kind' predict -m logged --source events=log.csv --as-of 2011-01-15 --population kinds.csv -O again.csv --force -q
 printf 'what,kind,since,twin,other\ni0,a,2010-01-01,i0,x\ni1,b,2010-01-02,i1,y\ni2,a,2010-01-03,i2,z\n' >items.csv
 listed=("${log[@]}" -O listed.h5 --events log.csv "${cut[@]}")
 hint 2 '--item COL --join FILE:COL, and TABLE.COL' "${listed[@]}" --join items.csv:what
@@ -590,6 +595,8 @@ follow help layers
 
 cat >>followed <<'END'
 --target g has one
+cohort import --events LOG --samples FILE makes one of other rows
+whom, and as of when, its rows say: --source
 `cohort evaluate --by COLUMN` tells in which rows they are written well
 `cohort predict` writes how far off each input of a row is
 show fewer: --rows N

@@ -282,6 +282,12 @@ awk -F, 'NR == 1 { low = $1; high = $2 } END { exit !(NR == 2 && low < high && (
   intervals || fail 'samples of a customer are drawn one by one'
 refused 4 "there is no source of table 'events'" -- predict -m sampled --source calls=calls.csv \
   --source campaigns=campaigns.csv -O x.csv
+grep -q 'hint: --source events=FILE; its tables: .*, events$' err || fail 'a hint at all tables'
+refused 2 "the model scores the rows of table 'calls': --as-of does not go with it" -- predict -m sampled \
+  --source events=campaigns.csv --as-of 2020-01-01 -O x.csv
+grep -q -- '--source calls=FILE --source events=FILE' err || fail 'a hint at the sources of samples'
+refused 2 'is measured on a dataset.h5' -- evaluate -m sampled --source calls=calls.csv --source events=campaigns.csv
+grep -q -- 'hint: cohort import --events LOG --samples FILE' err || fail 'a hint at import'
 sed 's/2020-01-04/soon/' campaigns.csv >when.csv
 refused 4 "when.csv:3: row 2, column 'start': 'soon' is no date" -- import -O y.h5 --schema samples.yaml \
   --source campaigns=when.csv
