@@ -117,7 +117,8 @@ static co_status take_date(const co_scan *scan, const co_row_place *place, int64
   if (read_date(&cell, format, out)) return CO_OK;
   co_status status = co_scan_wrong(scan, place, column, "'%.*s' is no date",
                                    (int)(cell.length < 40 ? cell.length : 40), cell.text);
-  co_hint("such as 2011-12-31; the schema gives other forms by format");
+  co_hint("it should be one like %s; import with --type COLUMN=date:%%d/%%m/%%Y reads others",
+          format ? format : "2011-12-31");
   return status;
 }
 

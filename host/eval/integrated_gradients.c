@@ -314,9 +314,14 @@ static co_status find_reference(co_integrated_gradients *g) {
 
 static co_status open_all(co_integrated_gradients *g) {
   const co_integrated_request *r = &g->request;
-  if (r->output->loss->parameters)
-    return co_fail(CO_ERR_CONFIG, "of %s, the loss of '%s', nothing is attributed to inputs",
-                   r->output->loss->name, r->output->name);
+  if (r->output->loss->parameters) {
+    co_status status =
+        co_fail(CO_ERR_CONFIG, "of %s, the loss of '%s', nothing is attributed to inputs",
+                r->output->loss->name, r->output->name);
+    co_hint("of a model of an event log --events N tells what each event adds; report shows what "
+            "inputs do");
+    return status;
+  }
   const co_shape *head = &r->network->model->network->values[r->output->head].desc.shape;
   g->members = co_dim_members(head->dim[0]);
   g->width = r->output->width;

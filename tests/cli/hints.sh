@@ -595,6 +595,7 @@ follow help layers
 
 cat >>followed <<'END'
 --target g has one
+of a model of an event log --events N tells what each event adds
 cohort import --events LOG --samples FILE makes one of other rows
 whom, and as of when, its rows say: --source
 `cohort evaluate --by COLUMN` tells in which rows they are written well
