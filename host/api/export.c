@@ -72,6 +72,11 @@ static void report(const exporting *x, const cohort_export_options *o, cohort_re
   co_json_key(json, "golden_rows");
   co_json_int(json, co_golden_rows(&x->exported.golden));
   co_text_printf(&result->text, "%s exported into %s\n", x->exported.path, o->output);
+  if (x->exported.made_inputs)
+    co_text_printf(&result->text,
+                   "%lld of its inputs, such as '%s', are made of columns by who runs it: the "
+                   "metadata `inputs` tells of which\n",
+                   (long long)x->exported.made_inputs, x->exported.made_input);
 }
 
 cohort_status cohort_export(cohort_context *context, const cohort_export_options *options,

@@ -50,9 +50,13 @@ const cli_verb cli_verb_export = {
         "categories\n"
         "as places in the list that the metadata `inputs` has, -1 where missing; images in bytes, "
         "height,\n"
-        "width, channels. Filling in, scaling, vocabularies and bins are in the graph. Dates, "
-        "texts and\n"
-        "other features that are made of columns on the host are inputs as features. Outputs:\n"
+        "width, channels. Filling in, scaling, logarithms, bounds of outliers, vocabularies and "
+        "bins "
+        "are\n"
+        "in the graph. Dates, texts, ranks (normalization: quantile) and other features that are "
+        "made of\n"
+        "columns on the host are inputs as features, with their `columns` in the metadata. "
+        "Outputs:\n"
         "OUTPUT_score, OUTPUT_probabilities (classes in `outputs`), OUTPUT of numbers; within "
         "1e-5.\n",
     .common = CLI_FORCE,

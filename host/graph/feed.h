@@ -26,6 +26,16 @@ typedef struct co_fitted {
 // What a feature is fed in place of stored scalars, or a text: made of a row by the host, in double,
 // so that every device is fed the same bits.
 enum { CO_DERIVED_COLUMNS = 256 };
+
+// What a derivation makes of one number x, as exports write it down: bounds, then the logarithm.
+typedef struct co_scalar_formula {
+  enum { CO_FORMULA_IDENTITY, CO_FORMULA_LOG1P, CO_FORMULA_SIGNED_LOG1P } function;
+  const double *bounds;  // (2): the least and the most x
+  bool clips;            // x beyond them is the bound; else missing
+  const double *minimum; // stands in for x of LOG1P where that is -1 or less
+  const double *pivot;   // what is taken off in the end
+} co_scalar_formula;
+
 typedef struct co_derivation {
   const co_column *const *columns; // scalars that it reads, at most CO_DERIVED_COLUMNS
   int64_t column_count;
@@ -50,7 +60,8 @@ typedef struct co_derivation {
   // Cohort's sources stands there between the marks "scorer: NAME" (output/c_program.h); NULL = it
   // cannot be had.
   void (*print_c)(const void *user, co_text *out);
-  const char *c_sections; // "NAME, NAME"; NULL = none
+  const char *c_sections;           // "NAME, NAME"; NULL = none
+  const co_scalar_formula *formula; // all that `derive` does, of one column; NULL = more than that
 } co_derivation;
 
 typedef enum co_feed_kind {

@@ -27,7 +27,9 @@ typedef struct co_exported {
   // Of a blend, what the network's predictions are mixed with, and with which weight in each output's.
   struct co_exported *baseline;
   float *blend;
-  bool is_baseline; // this is that: it borrows all but `network` and `store`
+  int64_t made_inputs;    // of ONNX: inputs that the caller makes of columns …
+  const char *made_input; // … the first of them
+  bool is_baseline;       // this is that: it borrows all but `network` and `store`
 } co_exported;
 
 // To be closed in any case.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `export onnx`: inputs by column, the input section, the network, outputs; what inputs and outputs
 // mean stands in the model's metadata, as JSON.
+#include <math.h>
 #include <string.h>
 
 #include "host/core/protobuf.h"
@@ -11,8 +12,17 @@ enum { IR_VERSION = 8, OPSET = 17 };
 
 // ---- inputs ------------------------------------------------------------------------------------
 
-// Its description, once: {"name", "is", …}.
-static void describe(co_onnx *x, const char *name, const char *is, const co_column *column) {
+static void list_columns(co_json *json, const co_column *const *columns, int64_t count) {
+  co_json_key(json, "columns");
+  co_json_open(json, '[');
+  for (int64_t i = 0; i < count; i++)
+    co_json_string(json, columns[i]->name);
+  co_json_close(json);
+}
+
+// Its description, once: {"name", "is", …}. `column`: what it is; `made_of`: what of.
+static void describe(co_onnx *x, const char *name, const char *is, const co_column *column,
+                     const co_input_feature *made_of) {
   co_json *json = &x->described;
   for (int64_t i = 0; i < x->input_count; i++)
     if (strcmp(x->input_names[i], name) == 0) return;
@@ -28,10 +38,16 @@ static void describe(co_onnx *x, const char *name, const char *is, const co_colu
       co_json_string(json, column->categories[i]);
     co_json_close(json);
   }
+  if (made_of && made_of->derivation->column_count)
+    list_columns(json, made_of->derivation->columns, made_of->derivation->column_count);
+  else if (made_of && made_of->column)
+    list_columns(json, &made_of->column, 1);
   co_json_close(json);
 }
 
-static const char *words_of(const co_column *column) {
+static const char *words_of(const co_column *column, int table) {
+  if (table >= 0 && strcmp(column->name, "dt") == 0)
+    return "days since the event before it, 0 of the first of a history";
   switch (column->type) {
   case CO_COLUMN_CATEGORY:
     return "the place of the class in `classes`, from 0; -1 where it is missing or unknown";
@@ -67,7 +83,7 @@ static const char *column_input(co_onnx *x, const co_column *column, int table,
              : column->type == CO_COLUMN_IMAGE  ? CO_ONNX_UINT8
              : far                              ? CO_ONNX_DOUBLE
                                                 : CO_ONNX_FLOAT;
-  describe(x, column->name, words_of(column), column);
+  describe(x, column->name, words_of(column, table), column, NULL);
   const char *value = co_onnx_input(x, column->name, type, &shape);
   if (table >= 0) value = co_onnx_node(x, "Unsqueeze", NULL, value, co_onnx_integer(x, -1), NULL);
   if (!far) return value;
@@ -76,9 +92,59 @@ static const char *column_input(co_onnx *x, const co_column *column, int table,
   return co_onnx_node(x, "Cast", to_float, value, NULL);
 }
 
+static const char *double_number(co_onnx *x, double value) {
+  const co_shape scalar = {.rank = 0};
+  return co_onnx_constant(x, NULL, CO_ONNX_DOUBLE, &scalar, &value);
+}
+
+// Where `value` lies beyond a bound (`op` Less or Greater) the bound, or NaN. Not by Max and Min,
+// which do not pass NaN on everywhere.
+static const char *bounded(co_onnx *x, const char *value, const char *op, double bound,
+                           bool clips) {
+  if (isinf(bound)) return value;
+  const char *beyond = co_onnx_node(x, op, NULL, value, double_number(x, bound), NULL);
+  return co_onnx_node(x, "Where", NULL, beyond, double_number(x, clips ? bound : (double)NAN),
+                      value, NULL);
+}
+
+// log(1 + value)
+static const char *log1p_of(co_onnx *x, const char *value) {
+  value = co_onnx_node(x, "Add", NULL, double_number(x, 1), value, NULL);
+  return co_onnx_node(x, "Log", NULL, value, NULL);
+}
+
+// The column itself, of which the graph makes what Cohort makes on the host, in double.
+static const char *formula_input(co_onnx *x, const co_input_feature *feature) {
+  static const co_onnx_attribute to_double[] = {{"to", 'i', .i = CO_ONNX_DOUBLE}, {NULL}},
+                                 to_float[] = {{"to", 'i', .i = CO_ONNX_FLOAT}, {NULL}};
+  const co_scalar_formula *formula = feature->derivation->formula;
+  const char *value = column_input(x, feature->column, feature->event_table, NULL);
+  value = co_onnx_node(x, "Cast", to_double, value, NULL);
+  value = bounded(x, value, "Less", formula->bounds[0], formula->clips);
+  value = bounded(x, value, "Greater", formula->bounds[1], formula->clips);
+  if (formula->function == CO_FORMULA_LOG1P) {
+    const char *none = co_onnx_node(x, "LessOrEqual", NULL, value, double_number(x, -1), NULL);
+    value = log1p_of(
+        x, co_onnx_node(x, "Where", NULL, none, double_number(x, *formula->minimum), value, NULL));
+  } else if (formula->function == CO_FORMULA_SIGNED_LOG1P) {
+    const char *size = log1p_of(x, co_onnx_node(x, "Abs", NULL, value, NULL));
+    value = co_onnx_node(x, "Mul", NULL, co_onnx_node(x, "Sign", NULL, value, NULL), size, NULL);
+  }
+  if (*formula->pivot != 0)
+    value = co_onnx_node(x, "Sub", NULL, value, double_number(x, *formula->pivot), NULL);
+  return co_onnx_node(x, "Cast", to_float, value, NULL);
+}
+
+// Whether float keeps what the graph needs of a column: not where pivots are taken off.
+static bool is_in_graph(const co_input_feature *feature) {
+  const co_scalar_formula *formula = feature->derivation->formula;
+  return formula && feature->event_table < 0 && *formula->pivot == 0;
+}
+
 // What Cohort makes of columns on the host, under the feature's name.
 static const char *derived_input(co_onnx *x, const co_input_feature *feature) {
   const co_derivation *d = feature->derivation;
+  if (is_in_graph(feature)) return formula_input(x, feature);
   const bool sequence = d->derive_sequence;
   const co_shape shape =
       co_shape_make(2, CO_DIM_N, sequence ? CO_DIM_T(feature->event_table) : d->width);
@@ -88,7 +154,8 @@ static const char *derived_input(co_onnx *x, const co_input_feature *feature) {
            : d->dtype == CO_I32
                ? "made of columns before scoring, as the model's config says: a code; -1 is missing"
                : "made of columns before scoring, as the model's config says: numbers",
-           NULL);
+           NULL, feature);
+  if (!x->e->made_inputs++) x->e->made_input = feature->name;
   return co_onnx_input(x, feature->name, d->dtype == CO_I32 ? CO_ONNX_INT64 : CO_ONNX_FLOAT,
                        &shape);
 }
@@ -145,8 +212,13 @@ static void feed_events(co_onnx *x, int64_t table) {
     co_onnx_fail(x, CO_ERR_MEMORY);
     return;
   }
-  describe(x, name, "int32: how many events a row has, of which those behind are padding (0)",
-           NULL);
+  char *is = co_arena_format(x->e->arena,
+                             "int32: how many events a row has, at most its %s %lld; those "
+                             "behind are padding (0)",
+                             model->event_tables[table].of_text ? "first" : "last",
+                             (long long)model->event_tables[table].most_events);
+  if (!is) co_onnx_fail(x, CO_ERR_MEMORY);
+  describe(x, name, is ? is : "", NULL, NULL);
   co_onnx_input(x, name, CO_ONNX_INT32, &rows);
   for (int64_t i = 0; i < model->block_count; i++) {
     const co_input_block *block = &model->blocks[i];

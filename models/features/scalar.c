@@ -99,6 +99,7 @@ typedef struct derivation {
   const co_scalar_options *options;
   const double *pivot;
   double *bounds, *minimum, *edges; // fitted
+  co_scalar_formula formula;        // but of ranks
 } derivation;
 
 // Before it is taken as missing, or filled in.
@@ -174,6 +175,19 @@ static const char *sections_of(const co_scalar_options *options) {
                                                  : "ranks";
 }
 
+static co_scalar_formula formula_of(const derivation *d) {
+  static const double none[] = {-INFINITY, INFINITY};
+  const co_scalar_options *options = d->options;
+  return (co_scalar_formula){
+      .function = options->scaling == CO_SCALING_LOG1P          ? CO_FORMULA_LOG1P
+                  : options->scaling == CO_SCALING_SIGNED_LOG1P ? CO_FORMULA_SIGNED_LOG1P
+                                                                : CO_FORMULA_IDENTITY,
+      .bounds = options->outlier.action == CO_OUTLIERS_DROP ? none : d->bounds,
+      .clips = options->outlier.action == CO_OUTLIERS_CLIP,
+      .minimum = d->minimum,
+      .pivot = d->pivot};
+}
+
 co_status co_scalar_declare(co_model *model, co_input_feature *feature) {
   const co_scalar_options *options = options_of(feature);
   CO_RETURN_IF_FAILED(co_numeric_declare(model, feature));
@@ -193,12 +207,14 @@ co_status co_scalar_declare(co_model *model, co_input_feature *feature) {
                        .edges = quantile ? co_feature_fitted(feature, "edges")->bytes : NULL};
   made->bounds[0] = -INFINITY;
   made->bounds[1] = INFINITY;
+  made->formula = formula_of(made);
   const co_derivation d = {.dtype = CO_F32,
                            .width = 1,
                            .derive = derive,
                            .user = made,
                            .print_c = print_c,
-                           .c_sections = sections_of(options)};
+                           .c_sections = sections_of(options),
+                           .formula = quantile ? NULL : &made->formula};
   return co_feature_derive(model, feature, &d);
 }
 

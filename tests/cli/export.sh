@@ -123,6 +123,8 @@ json format=onnx golden_rows=16
 for input in plan since visits note range many bought_score; do
   grep -qaF "$input" all.onnx || fail "no $input in ONNX"
 done
+grep -qaF '"name":"signed","is"' all.onnx && fail 'a logarithm that the caller has to take'
+grep -qaE '"name":"ranks","is"[^}]*"columns":\["spent"\]' all.onnx || fail 'no word of what ranks are made of'
 refused 9 'exists' -- export onnx -m all -O all.onnx
 
 # ---- a network and a linear model of the same columns, mixed
