@@ -97,6 +97,7 @@ static co_status begin_model(const co_scoring *s, co_scored_model *m) {
     co_hint("it was trained before there was any, or has no inputs of numbers or categories");
     return status;
   }
+  if (s->options->exclude_seen) m->profile.output_count = 0; // training's had none taken out
   CO_RETURN_IF_FAILED(make_counts(&m->seen, s->arena, m->profile.inputs, m->profile.input_count));
   return make_counts(&m->scored, s->arena, m->profile.outputs, m->profile.output_count);
 }

@@ -180,6 +180,8 @@ expect 0 predict -m n --dataset n.h5 --split test --top-k 2 -O n.csv
 
 # Of a customer who had all six items none is left to discover; of others none that they had.
 expect 0 predict -m n --dataset n.h5 --split test --top-k 1 --exclude-seen -O unseen.csv
+grep -q 'score .* has drifted' err && fail 'scores of which items are taken out are compared with those of all'
+grep -q '"scores":{}' unseen.csv.manifest.json || fail "drift of such scores: $(cat unseen.csv.manifest.json)"
 awk -F, 'NR == FNR { if (FNR > 1) seen[$1, $3] = ++had[$1, $3]; next }
   FNR > 1 && $3 > 0 && had[$1, $2] > 1 { print "had before: " $0; bad = 1 } END { exit bad }' log.csv unseen.csv ||
   fail "--exclude-seen tells what was seen"
