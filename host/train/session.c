@@ -185,6 +185,12 @@ static co_status open_data_and_model(co_session *t) {
   if (t->batch_rows > t->sample_count[CO_SPLIT_TRAIN])
     t->batch_rows = t->sample_count[CO_SPLIT_TRAIN];
   t->batches_per_epoch = (t->sample_count[CO_SPLIT_TRAIN] + t->batch_rows - 1) / t->batch_rows;
+  const int64_t needed = (t->settings.min_steps + t->batches_per_epoch - 1) / t->batches_per_epoch;
+  if (t->settings.max_epochs < needed && !t->settings.max_steps) {
+    co_log(t->ctx, CO_LOG_INFO, "train", "%lld epochs in place of %lld: trainer.min_steps is %lld",
+           (long long)needed, (long long)t->settings.max_epochs, (long long)t->settings.min_steps);
+    t->settings.max_epochs = needed;
+  }
   t->total_steps = t->settings.max_epochs * t->batches_per_epoch;
   if (t->settings.max_steps && t->settings.max_steps < t->total_steps)
     t->total_steps = t->settings.max_steps;

@@ -22,6 +22,10 @@ static const co_field trainer_fields[] = {
      "Passes over the training rows.", "epochs"},
     {"max_steps", CO_FIELD_INT, IN(max_steps), "0", 0, 1e15, NULL,
      "Updates after which training ends; 0 = by max_epochs alone.", NULL},
+    {"min_steps", CO_FIELD_INT, IN(min_steps), "0", 0, 1e15, NULL,
+     "Of few rows more than max_epochs, until there are so many updates, but where max_steps is "
+     "given.",
+     NULL},
     {"batch_size", CO_FIELD_INT, IN(batch_size), "128", 1, 1 << 24, NULL,
      "Rows of a (micro-)batch.", NULL},
     {"eval_batch_size", CO_FIELD_INT, IN(eval_batch_size), "256", 1, 1 << 24, NULL,

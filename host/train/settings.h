@@ -15,7 +15,7 @@
 typedef enum co_nan_policy { CO_NAN_STOP, CO_NAN_SKIP, CO_NAN_ROLLBACK } co_nan_policy;
 
 typedef struct co_trainer_settings {
-  int64_t max_epochs, max_steps, batch_size, eval_batch_size, accumulate_grad_batches;
+  int64_t max_epochs, max_steps, min_steps, batch_size, eval_batch_size, accumulate_grad_batches;
   double learning_rate, clip_norm, clip_value, ema_decay;
   double early_stop_min_delta;
   int64_t overfit_batches, seed, threads, steps_per_checkpoint, keep_last, early_stop,

@@ -210,7 +210,7 @@ paste -d, <(column mean.csv repurchase_score) <(column l.csv repurchase_score) <
 
 # What was bought may come again: the same from the log's own codes, whatever the vocabulary leaves out.
 expect 0 train -c "$presets/next-item-gru.yaml" --dataset n.h5 --run-dir copy --seed 3 \
-  --set trainer.max_epochs=10 --set trainer.batch_size=128
+  --set trainer.max_epochs=10 --set trainer.min_steps=0 --set trainer.batch_size=128
 expect 0 evaluate -m copy --dataset n.h5 --split test --require 'accuracy>=0.6' --require 'ndcg@10>=0.8'
 expect 0 predict -m copy --dataset n.h5 --split test -O copy.csv
 refused 3 'not all classes of' -- train -c "$presets/next-item-gru.yaml" --dataset n.h5 --run-dir x \
@@ -242,7 +242,7 @@ expect 0 import -O baskets.h5 --events baskets.csv --entity Customer --time Date
   --next-item leave-one-out
 for baseline in repeat_logistic markov personal_frequency; do
   expect 0 train -c "$presets/next-item-gru.yaml" --dataset baskets.h5 --run-dir "b_$baseline" --seed 3 \
-    --set trainer.max_epochs=1 --set blend=$baseline --set baselines=none \
+    --set trainer.max_epochs=1 --set trainer.min_steps=0 --set blend=$baseline --set baselines=none \
     --set defaults.event_category.preprocessing.max_length=3
   grep -Eq "blend next_item: (0\.[0-9]+|1) of $baseline" err || fail "nothing of $baseline is mixed in: $(grep blend err)"
   expect 0 predict -m "b_$baseline" --dataset baskets.h5 --split test -O "b_$baseline.csv"

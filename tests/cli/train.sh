@@ -110,6 +110,14 @@ fi
   fail 'the fields of eval'
 rm -rf logged
 
+# ---- of few rows more epochs
+steps_of() { sed -n 's/.*"step":\([0-9]*\),.*/\1/p' "$1/metrics.jsonl" | tail -1; }
+expect 0 train "${with[@]}" --run-dir least --set trainer.max_epochs=1 --set trainer.min_steps=12 -q
+expect 0 train "${with[@]}" --run-dir most --set trainer.max_epochs=1 --set trainer.min_steps=12 --set trainer.max_steps=3 -q
+[ "$(steps_of least)" = 18 ] || fail "min_steps in whole epochs: $(steps_of least)"
+[ "$(steps_of most)" = 3 ] || fail "max_steps over min_steps: $(steps_of most)"
+rm -rf least most
+
 # ---- the record of the command line can be given to a shell
 odd="it's \$HOME & \"co\" *"
 expect 0 train "${with[@]}" --run-dir "$odd" --threads 1 --trainer.max_steps 1
