@@ -139,3 +139,55 @@ co_cell_kind co_cell_read(const co_cell *cell, double *value) {
   }
   return has_commas(cell) ? CO_CELL_COMMA : CO_CELL_TEXT;
 }
+
+// Writes a number with a decimal comma as one with a point; false where points do not part thousands.
+static bool put_point(const co_cell *cell, char *out, size_t *length) {
+  const char *at = cell->text, *end = at + cell->length;
+  size_t digits = 0;
+  bool parted = false;
+  if (cell->length > MOST_CHARACTERS) return false;
+  *length = 0;
+  if (at < end && (*at == '-' || *at == '+')) out[(*length)++] = *at++;
+  const char *first = at;
+  for (; at < end && (is_digit(*at) || *at == '.'); at++) {
+    if (is_digit(*at)) {
+      out[(*length)++] = *at;
+      digits++;
+      continue;
+    }
+    if (parted ? digits != 3 : !digits || digits > 3 || *first == '0') return false;
+    parted = true;
+    digits = 0;
+  }
+  if (parted && digits != 3) return false;
+  for (bool comma = false; at < end; at++) {
+    if (*at == '.' || (*at == ',' && comma)) return false;
+    comma |= *at == ',';
+    out[(*length)++] = *at == ',' ? '.' : *at;
+  }
+  return true;
+}
+
+co_cell_kind co_cell_read_as(const co_cell *cell, bool decimal_comma, double *value) {
+  char text[MOST_CHARACTERS];
+  co_cell with_point = {text, 0};
+  if (!decimal_comma) return co_cell_read(cell, value);
+  if (put_point(cell, text, &with_point.length)) {
+    co_cell_kind kind = co_cell_read(&with_point, value);
+    if (kind <= CO_CELL_TOO_LARGE) return kind;
+  }
+  co_cell_kind kind = co_cell_read(cell, value);
+  if (kind > CO_CELL_TOO_LARGE) return kind;
+  *value = NAN;
+  return CO_CELL_COMMA;
+}
+
+void co_cell_hint(const co_cell *cell, bool decimal_comma, const char *others) {
+  double value;
+  if (co_cell_read_as(cell, decimal_comma, &value) != CO_CELL_COMMA)
+    co_hint("correct the cell, %s", others);
+  else if (decimal_comma)
+    co_hint("with --decimal , points part thousands (1.234,56); correct the cell, %s", others);
+  else
+    co_hint("--decimal , reads 9,38 and 1.234,56 as numbers; or correct the cell, %s", others);
+}

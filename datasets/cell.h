@@ -57,15 +57,23 @@ static inline bool co_cell_same_bytes(const char *a, const char *b, size_t lengt
 typedef enum co_cell_kind {
   CO_CELL_NUMBER,
   CO_CELL_TOO_LARGE, // a number beyond the range of float32
-  CO_CELL_COMMA,     // would be one with a decimal comma, or with thousands separators
-  CO_CELL_DATE,      // of ISO 8601
-  CO_CELL_NO_DATE,   // looks like one, but there is no such day or time
+  CO_CELL_COMMA,   // would be one with a decimal comma, or with thousands separators; where numbers
+                   // have decimal commas: with a point
+  CO_CELL_DATE,    // of ISO 8601
+  CO_CELL_NO_DATE, // looks like one, but there is no such day or time
   CO_CELL_TEXT
 } co_cell_kind;
 // Of a trimmed cell that is not missing. Numbers are decimal: [+-]digits[.digits][e[+-]digits], with
 // digits on one side of the point at least; *value is the nearest double, of dates seconds since
 // 1970-01-01 UTC, of all else NaN.
 co_cell_kind co_cell_read(const co_cell *cell, double *value);
+// `decimal_comma`: the same, but numbers have a comma where they else have a point: 9,38. Points may part
+// thousands, in groups of three digits behind one to three that do not begin with 0: 1.234,56 and 1.234 are
+// numbers, 9.38 and 0.125 are none.
+co_cell_kind co_cell_read_as(const co_cell *cell, bool decimal_comma, double *value);
+// The hint of an error, that the cell is no number: the way out for one with the other mark, then "correct the
+// cell, OTHERS".
+void co_cell_hint(const co_cell *cell, bool decimal_comma, const char *others);
 
 #ifdef __cplusplus
 }

@@ -442,6 +442,7 @@ static co_status open_csv(csv *c, const char *path, const co_rows_options *optio
     return co_fail(CO_ERR_USAGE, "the delimiter must be one ASCII character, and no quote");
   CO_RETURN_IF_FAILED(co_text_rows_open(t, path, options));
   CO_RETURN_IF_FAILED(skip_lines(t, options->skip_lines));
+  t->base.decimal_comma = options->decimal_comma && !options->queried;
   t->base.delimiter = d ? (char)d : find_delimiter(c);
   CO_RETURN_IF_FAILED(take_header(c));
   c->header_read = true;

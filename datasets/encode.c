@@ -13,7 +13,9 @@ enum { BLOCK_BYTES = 8 << 20, IMAGES_BYTES = 64 << 20, MOST_IMAGES = 256 };
 static double number_of(const char *text) {
   double value = NAN;
   const co_cell cell = {text, text ? strlen(text) : 0};
-  return text && co_cell_read(&cell, &value) == CO_CELL_NUMBER ? value : NAN;
+  if (!text) return NAN;
+  bool comma = co_cell_read(&cell, &value) == CO_CELL_COMMA; // a class of a table with such
+  return co_cell_read_as(&cell, comma, &value) == CO_CELL_NUMBER ? value : NAN;
 }
 
 // Until they are written, images are the names of their files.
@@ -60,7 +62,7 @@ static co_status no_number(const co_encoded_column *c, const place *at, const co
   co_status status = co_scan_wrong(
       at->scan, at->row, c->field, "'%.*s%s' is no number of the range of float32",
       (int)(cell->length < 40 ? cell->length : 40), cell->text, cell->length < 40 ? "" : "…");
-  co_hint("correct the cell, or leave it empty: then it is missing");
+  co_cell_hint(cell, c->decimal_comma, "or leave it empty: then it is missing");
   return status;
 }
 
@@ -80,7 +82,7 @@ static double class_of(const co_encoded_column *c, const co_cell *cell) {
     if (strlen(c->classes[k]) == cell->length && !memcmp(c->classes[k], cell->text, cell->length))
       return k;
   if (isnan(c->class_values[0]) || isnan(c->class_values[1]) ||
-      co_cell_read(cell, &value) != CO_CELL_NUMBER)
+      co_cell_read_as(cell, c->decimal_comma, &value) != CO_CELL_NUMBER)
     return NAN;
   return value == c->class_values[0] ? 0 : value == c->class_values[1] ? 1 : NAN;
 }
@@ -95,7 +97,8 @@ static void store_number(co_encoded_column *c, double value) {
 static co_status encode_number(co_encoded_column *c, const place *at, const co_cell *cell,
                                bool missing) {
   double value = NAN;
-  if (!missing && co_cell_read(cell, &value) != CO_CELL_NUMBER) return no_number(c, at, cell);
+  if (!missing && co_cell_read_as(cell, c->decimal_comma, &value) != CO_CELL_NUMBER)
+    return no_number(c, at, cell);
   if (c->column.role == CO_ROLE_WEIGHT && !(value >= 0))
     return co_scan_wrong(at->scan, at->row, c->field, "a weight must be a number of at least 0");
   store_number(c, value);
@@ -158,6 +161,7 @@ static co_status encode_column(void *user, const co_scan *scan, const co_scan_bl
   co_encoder *e = user;
   co_encoded_column *c = &e->columns[column];
   place at = {.scan = scan};
+  c->decimal_comma = co_scan_file(scan)->decimal_comma;
   CO_RETURN_IF_FAILED(make_room(e->ctx, c, block->count));
   for (int64_t k = 0; k < block->part_count; k++) {
     const co_row_part *part = &block->parts[k];
@@ -328,6 +332,7 @@ co_status co_encode_part(co_context *ctx, co_encoded_column *out, const co_scan 
                          const co_scan_part *part) {
   place at = {.scan = scan};
   out->filled = out->missing = out->unseen = 0;
+  out->decimal_comma = part->decimal_comma;
   CO_RETURN_IF_FAILED(make_room(ctx, out, part->rows.count));
   for (int64_t i = 0; i < part->rows.count; i++, out->filled++) {
     at.row = &part->rows.places[i];

@@ -22,6 +22,7 @@ typedef struct co_encoded_column {
       *words;             // of categories the code of each text; of binaries those of the values
   const char *classes[2]; // of binaries: the texts of 0 and 1; numbers are compared as such
   co_image_cells images;  // of images: where they are and what becomes of them
+  bool decimal_comma;     // as of the file that is read
   bool open;              // a text that is in neither is missing, and counted; else an error
   // Filled in.
   int64_t missing, unseen;

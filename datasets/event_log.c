@@ -124,9 +124,8 @@ static co_status no_number(const event_reader *r, int64_t column) {
   const co_cell cell = cell_of(r, column);
   co_status status = co_scan_wrong(r->scan, r->place, column, "'%.*s' is no number",
                                    (int)(cell.length < 40 ? cell.length : 40), cell.text);
-  co_hint("correct the cell (2.5, neither 2,5 nor 1,000) or leave it empty, or leave such events "
-          "out with "
-          "--where");
+  co_cell_hint(&cell, co_scan_file(r->scan)->decimal_comma,
+               "or leave it empty, or leave such events out with --where");
   return status;
 }
 
@@ -154,6 +153,7 @@ static co_status read_value(event_reader *r, int64_t i, double *out) {
   value_source *s = &r->values[i];
   int64_t bad = -1;
   if (s->formula) {
+    co_expression_read_as(s->formula, co_scan_file(r->scan)->decimal_comma);
     *out = co_expression_value(s->formula, r->row, r->block->map, &bad);
     return bad < 0 ? CO_OK : no_number(r, bad);
   }
@@ -162,7 +162,8 @@ static co_status read_value(event_reader *r, int64_t i, double *out) {
   *out = category ? -1 : (double)NAN;
   if (co_cell_is_missing(&cell)) return CO_OK;
   if (category) return read_category(s, &cell, &r->log->unseen[i], out);
-  return co_cell_read(&cell, out) == CO_CELL_NUMBER ? CO_OK : no_number(r, s->field);
+  bool comma = co_scan_file(r->scan)->decimal_comma;
+  return co_cell_read_as(&cell, comma, out) == CO_CELL_NUMBER ? CO_OK : no_number(r, s->field);
 }
 
 static co_status read_time(const event_reader *r, const co_cell *cell, int64_t *out) {
@@ -197,6 +198,7 @@ static co_status read_line(event_reader *r) {
   int64_t bad = -1, entity;
   log->lines++;
   if (r->where) {
+    co_expression_read_as(r->where, co_scan_file(r->scan)->decimal_comma);
     bool holds = co_expression_value(r->where, r->row, r->block->map, &bad) > 0;
     if (bad >= 0) return no_number(r, bad);
     if (!holds) return log->excluded++, CO_OK;

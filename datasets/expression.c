@@ -44,6 +44,7 @@ typedef struct node {
 
 struct co_expression {
   const node *root;
+  bool decimal_comma; // of cells
 };
 
 typedef struct parser {
@@ -305,6 +306,7 @@ typedef struct evaluation {
   const co_cell *row;
   const int64_t *map;
   int64_t bad;
+  bool decimal_comma;
 } evaluation;
 
 static const value nothing = {.missing = true};
@@ -313,7 +315,7 @@ static double number_of(evaluation *e, const node *n, const value *v) {
   if (v->missing || !v->is_text) return v->missing ? (double)NAN : v->number;
   const co_cell cell = {v->text, v->length};
   double number;
-  if (co_cell_read(&cell, &number) == CO_CELL_NUMBER) return number;
+  if (co_cell_read_as(&cell, e->decimal_comma, &number) == CO_CELL_NUMBER) return number;
   if (e->bad < 0 && n->kind == COLUMN) e->bad = n->column;
   return NAN;
 }
@@ -366,17 +368,17 @@ static bool decide(node_kind kind, int order) {
   }
 }
 
-static bool reads_number(const value *v, double *number) {
+static bool reads_number(const evaluation *e, const value *v, double *number) {
   const co_cell cell = {v->text, v->length};
   if (!v->is_text) *number = v->number;
-  return !v->is_text || co_cell_read(&cell, number) == CO_CELL_NUMBER;
+  return !v->is_text || co_cell_read_as(&cell, e->decimal_comma, number) == CO_CELL_NUMBER;
 }
 
 // Texts in quotes are compared as texts, by their bytes; else numbers as numbers where both are
 // some. A cell that is none is unequal to any number, and neither less nor greater: an error.
 static value compare(evaluation *e, const node *n, const value *a, const value *b) {
   double x, y;
-  if (n->a->kind != TEXT && n->b->kind != TEXT && reads_number(a, &x) && reads_number(b, &y))
+  if (n->a->kind != TEXT && n->b->kind != TEXT && reads_number(e, a, &x) && reads_number(e, b, &y))
     return as_value(decide(n->kind, (x > y) - (x < y)));
   if (a->is_text && b->is_text) {
     size_t shorter = a->length < b->length ? a->length : b->length;
@@ -438,9 +440,13 @@ static value evaluate(evaluation *e, const node *n) {
                                         : x / y);
 }
 
+void co_expression_read_as(co_expression *expression, bool decimal_comma) {
+  expression->decimal_comma = decimal_comma;
+}
+
 double co_expression_value(const co_expression *expression, const co_cell *row, const int64_t *map,
                            int64_t *bad) {
-  evaluation e = {.row = row, .map = map, .bad = -1};
+  evaluation e = {.row = row, .map = map, .bad = -1, .decimal_comma = expression->decimal_comma};
   const value v = evaluate(&e, expression->root);
   *bad = e.bad;
   if (e.bad >= 0) return NAN;

@@ -23,6 +23,8 @@ typedef int64_t (*co_expression_find)(void *user, const char *name);
 co_status co_expression_parse(co_expression **out, co_arena *arena, const char *option,
                               const char *text, bool condition, co_expression_find find,
                               void *user);
+// How numbers in cells are written, as of co_cell_read_as; those of the formula have points.
+void co_expression_read_as(co_expression *expression, bool decimal_comma);
 // Of a number: its value, NaN where it is missing or not finite. Of a condition: 1 where it holds,
 // else 0. *bad is -1, or the column whose cell would have to be a number and is none (a cell that
 // is compared with a number by < or the like included); the value is then NaN. `map`: the cell of

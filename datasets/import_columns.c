@@ -49,6 +49,7 @@ co_status co_import_plan_column(co_encoded_column *out, co_survey *s, int64_t fi
   out->column = (co_column){.name = name, .role = roles[c->recipe.role], .dtype = CO_F32};
   out->field = field;
   out->suffix = c->suffix;
+  out->decimal_comma = s->decimal_comma;
   out->format = c->recipe.format;
   switch (c->recipe.type) {
   case CO_RECIPE_CATEGORY: {
@@ -93,6 +94,7 @@ co_status co_import_plan_column(co_encoded_column *out, co_survey *s, int64_t fi
 
 co_status co_import_describe(co_recipe *out, co_survey *s) {
   out->rows.delimiter = s->delimiter;
+  out->rows.decimal_comma = s->decimal_comma;
   out->column_count = s->column_count;
   out->columns = co_arena_alloc(s->arena, (size_t)s->column_count, sizeof *out->columns);
   if (!out->columns) return CO_ERR_MEMORY;

@@ -19,7 +19,8 @@ extern "C" {
 typedef struct co_event_recipe {
   const char *entity, *time; // columns
   const char *time_format;   // as of co_event_log_options
-  const char *encoding;      // of the log that samples see; NULL = UTF-8
+  bool decimal_comma;   // of the log's numbers, and of those of the items, as of co_rows_options
+  const char *encoding; // of the log that samples see; NULL = UTF-8
   const char *item, *basket; // columns, NULL = none
   int64_t
       session_gap; // seconds: events no further apart are of one purchase; 0 = by basket, or time

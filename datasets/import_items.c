@@ -290,11 +290,12 @@ static co_status check_newcomers(const reading *r) {
 static co_status take_number(const reading *r, const co_row_place *place, int64_t field,
                              const co_cell *cell, float *out) {
   double value = NAN;
-  if (!co_cell_is_missing(cell) && co_cell_read(cell, &value) != CO_CELL_NUMBER) {
+  bool comma = co_scan_file(r->scan)->decimal_comma;
+  if (!co_cell_is_missing(cell) && co_cell_read_as(cell, comma, &value) != CO_CELL_NUMBER) {
     co_status status =
         co_scan_wrong(r->scan, place, field, "'%.*s' is no number of the range of float32",
                       (int)(cell->length < 40 ? cell->length : 40), cell->text);
-    co_hint("correct the cell, or leave it empty: then it is missing");
+    co_cell_hint(cell, comma, "or leave it empty: then it is missing");
     return status;
   }
   *out = (float)value;

@@ -216,7 +216,7 @@ static co_status begin_keys(co_raw_rows *r) {
 
 // Cells that cannot be of their column make their row one that is not scored.
 static co_status check_cell(co_raw_rows *r, const co_encoded_column *c, const co_cell *field,
-                            int64_t file, int64_t row) {
+                            bool decimal_comma, int64_t file, int64_t row) {
   double value;
   co_reject_reason reason = CO_REJECT_NO_DATE;
   co_cell cell = co_cell_trim(field, c->suffix);
@@ -224,7 +224,7 @@ static co_status check_cell(co_raw_rows *r, const co_encoded_column *c, const co
   if (c->column.type == CO_COLUMN_DATE) {
     if (co_date_read(cell.text, cell.length, c->format, &value) == CO_DATE_GOOD) return CO_OK;
   } else {
-    co_cell_kind kind = co_cell_read(&cell, &value);
+    co_cell_kind kind = co_cell_read_as(&cell, decimal_comma, &value);
     if (kind == CO_CELL_NUMBER) return CO_OK;
     reason = kind == CO_CELL_TOO_LARGE ? CO_REJECT_TOO_LARGE : CO_REJECT_NO_NUMBER;
   }
@@ -239,12 +239,12 @@ static co_status check_column(void *user, const co_scan *scan, const co_scan_blo
                               int64_t column, int64_t *row) {
   co_raw_rows *r = user;
   const co_encoded_column *c = r->columns[column];
-  (void)scan;
   if (c->column.type != CO_COLUMN_NUMBER && c->column.type != CO_COLUMN_DATE) return CO_OK;
   for (int64_t k = 0; k < block->part_count; k++) {
     const co_row_part *part = &block->parts[k];
     for (int64_t i = 0; i < part->count; i++, ++*row)
-      CO_RETURN_IF_FAILED(check_cell(r, c, co_block_cell(block, part, i, c->field), block->file,
+      CO_RETURN_IF_FAILED(check_cell(r, c, co_block_cell(block, part, i, c->field),
+                                     co_scan_file(scan)->decimal_comma, block->file,
                                      part->places[i].row));
   }
   return CO_OK;

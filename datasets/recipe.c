@@ -113,6 +113,7 @@ static void print_table(co_text *out, const co_recipe *recipe) {
   print_value(out, "delimiter", rows->delimiter ? delimiter : NULL);
   print_value(out, "encoding", rows->encoding);
   if (rows->no_quotes) co_text_printf(out, "    quotes: false\n");
+  print_value(out, "decimal", rows->decimal_comma ? "," : NULL);
   print_value(out, "source_table", rows->table);
   print_value(out, "query", rows->table ? NULL : rows->query);
   print_value(out, "where", rows->where);
@@ -176,6 +177,7 @@ co_status co_event_recipe_print(co_text *out, const co_event_recipe *r) {
   print_line(out, "time", r->time);
   print_line(out, "time_format", r->time_format);
   print_line(out, "encoding", r->encoding);
+  print_line(out, "decimal", r->decimal_comma ? "," : NULL);
   print_line(out, "item", r->item);
   print_line(out, "basket", r->basket);
   if (r->session_gap) co_text_printf(out, "  session_gap: %" PRId64 "\n", r->session_gap);

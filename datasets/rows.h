@@ -23,6 +23,7 @@ typedef struct co_rows_options {
   const char *encoding;      // of text, as iconv names it; NULL = UTF-8
   char delimiter;            // of CSV; 0 = found out from the first rows
   bool no_quotes;            // of CSV: a quote is a character as any other
+  bool decimal_comma;        // of CSV: numbers as co_cell_read_as has them
   int64_t skip_lines;        // of CSV, before the header
   const char *const *header; // of CSV: names, where the file has none; NULL = the first row
   int64_t header_count;
@@ -108,6 +109,7 @@ struct co_rows {
   int64_t column_count;
   int64_t header_line;    // 0 = there is none
   char delimiter;         // of CSV; else 0
+  bool decimal_comma;     // of CSV; numbers of all else have points
   int64_t position, size; // how far the file, as it is stored, has been read; -1 = not known
 };
 

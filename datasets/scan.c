@@ -96,6 +96,7 @@ static co_status open_file(co_scan *s) {
   if (rows->where)
     CO_RETURN_IF_FAILED(
         co_expression_parse(&s->where, s->arena, "--where", rows->where, true, find_column, s));
+  if (s->where) co_expression_read_as(s->where, s->rows->decimal_comma);
   return s->file ? match_names(s) : keep_names(s);
 }
 
@@ -442,6 +443,7 @@ int co_scan_slots(co_context *ctx) {
 
 static co_scan_part part_of(const co_scan *s, const co_row_part *rows) {
   return (co_scan_part){.file = s->file,
+                        .decimal_comma = s->rows->decimal_comma,
                         .rows = *rows,
                         .stride = s->rows->column_count,
                         .map = s->mapped ? s->map : NULL};

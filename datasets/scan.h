@@ -83,6 +83,7 @@ typedef struct co_scan_part {
   int64_t row, line; // known only when the part is merged
   int64_t stride;
   const int64_t *map;
+  bool decimal_comma; // as of the file
 } co_scan_part;
 
 static inline co_cell *co_part_cell(const co_scan_part *part, int64_t row, int64_t column) {

@@ -188,8 +188,11 @@ static co_status look_at_first(co_survey *s, co_scan *scan) {
   for (int64_t i = 0; i < s->column_count; i++) {
     co_column_survey *c = &s->columns[i];
     if (block.part_count) {
-      const co_scan_part part = {
-          .file = block.file, .rows = block.parts[0], .stride = block.stride, .map = block.map};
+      const co_scan_part part = {.file = block.file,
+                                 .rows = block.parts[0],
+                                 .stride = block.stride,
+                                 .map = block.map,
+                                 .decimal_comma = s->decimal_comma};
       CO_RETURN_IF_FAILED(co_survey_count(s, i, &part, &s->parts[i]));
       CO_RETURN_IF_FAILED(co_survey_add(s, i, &part, &s->parts[i]));
     }
@@ -220,6 +223,7 @@ static co_status begin(co_survey *s, const co_recipe *recipe) {
   const co_rows *rows = co_scan_file(scan);
   s->column_count = rows->column_count;
   s->delimiter = rows->delimiter;
+  s->decimal_comma = rows->decimal_comma;
   s->columns = co_alloc_zero(s->ctx, (size_t)s->column_count, sizeof *s->columns);
   co_status status = s->columns ? check_names(rows, recipe) : CO_ERR_MEMORY;
   for (int64_t i = 0; status == CO_OK && i < s->column_count; i++)

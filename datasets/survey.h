@@ -94,6 +94,7 @@ typedef struct co_survey_guest {
 typedef struct co_survey {
   co_context *ctx;
   co_arena *arena;
+  bool decimal_comma;   // of the first file
   co_scan_options scan; // with what was found out for further readings
   co_rejects *rejects;
   const char *joined; // name of a table that is joined to another; else NULL

@@ -288,10 +288,10 @@ static co_status count_plain(counting *w, bool *plain) {
     }
     if (given)
       read_given_date(w, &run);
-    else if (co_cell_read_short(cell, &run.value))
+    else if (!w->part->decimal_comma && co_cell_read_short(cell, &run.value))
       run.kind = CO_CELL_NUMBER;
     else
-      run.kind = co_cell_read(cell, &run.value);
+      run.kind = co_cell_read_as(cell, w->part->decimal_comma, &run.value);
     co_value_kind kind = given ? CO_VALUES_DATES : kind_of(w, run.kind);
     if (p->kind == CO_VALUES_NONE) p->kind = kind;
     *plain = kind == p->kind && kind != CO_VALUES_WORDS;
@@ -327,7 +327,7 @@ static co_status count_different(const counting *w) {
   for (int64_t k = 0; k < words->count; k++) {
     const co_part_word *word = &words->words[k];
     double value;
-    co_cell_kind kind = co_cell_read(&word->cell, &value);
+    co_cell_kind kind = co_cell_read_as(&word->cell, w->part->decimal_comma, &value);
     w->out->found.personal[co_personal_kind(&word->cell)] += word->count;
     count_value(w, word->row, &word->cell, kind, value, word->count);
     if (keeps_bad) kinds[k] = kind;

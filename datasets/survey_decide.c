@@ -73,10 +73,12 @@ static co_status check_numbers(const decision *d) {
   if (!all_numbers(c)) {
     bool comma = c->commas && c->comma.row == c->other.row && c->comma.file == c->other.file;
     status = wrong_cell(d, &c->other,
-                        comma ? "is no number: decimal commas and thousands separators are not read"
-                              : "is no number");
-    co_hint("--type %s=category takes it as a word, --ignore %s leaves the column out", c->shown,
-            c->shown);
+                        !comma                     ? "is no number"
+                        : d->survey->decimal_comma ? "is no number: its decimal mark is a point"
+                                                   : "is no number: decimal commas are not read");
+    co_hint("%s--type %s=category takes it as a word, --ignore %s leaves the column out",
+            comma && !d->survey->decimal_comma ? "--decimal , reads 9,38 and 1.234,56; " : "",
+            c->shown, c->shown);
     return status;
   }
   if (!c->large.row) return CO_OK;

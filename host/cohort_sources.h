@@ -22,6 +22,8 @@ typedef struct cohort_config {
 typedef struct cohort_source_options {
   const char *encoding; // of text, as iconv names it: "latin1", "utf-16", …; NULL = UTF-8
   bool no_quotes;       // of CSV: a quote is a character as any other
+  const char *
+      decimal; // of CSV: the decimal mark of numbers, "," (then points part thousands) or "." (NULL)
   const char *source_table, *query; // of a database: a table, or SQL that reads rows
   // Rows that cannot be taken: "fail" (the first is the end), "skip", "quarantine" (they go into
   // OUTPUT.rejects.csv). NULL = fail, when scoring quarantine. And how many may be before all fails:

@@ -5,9 +5,10 @@
 #include "datasets/date.h"
 #include "datasets/text_input.h"
 #include "host/api/events.h"
+#include "host/api/table.h"
 
 typedef struct recipe_options {
-  const char *entity, *time, *time_format, *encoding, *item, *basket, *amount, *where;
+  const char *entity, *time, *time_format, *encoding, *decimal, *item, *basket, *amount, *where;
   int64_t session_gap;
   const co_node *files, *columns, *item_columns;
   const char *items, *items_file, *items_key, *items_picture, *items_fit, *items_text;
@@ -25,6 +26,8 @@ static const co_field recipe_fields[] = {
      "How they are written, as of strptime; ms: milliseconds since 1970.", NULL},
     {"encoding", CO_FIELD_STRING, offsetof(recipe_options, encoding), "null", 0, 0, NULL,
      "That of the text, where samples see it.", NULL},
+    {"decimal", CO_FIELD_STRING, offsetof(recipe_options, decimal), "null", 0, 0, NULL,
+     "The decimal mark of its numbers: . (if absent) or a comma.", NULL},
     {"item", CO_FIELD_STRING, offsetof(recipe_options, item), "null", 0, 0, NULL,
      "The column of what they are about.", NULL},
     {"basket", CO_FIELD_STRING, offsetof(recipe_options, basket), "null", 0, 0, NULL,
@@ -79,6 +82,10 @@ static co_status check_text(const recipe_options *o, const co_node *node,
   if (o->encoding && co_text_check_encoding(o->encoding) != CO_OK)
     return co_node_problem(problems, co_node_get(node, "encoding"), NULL, "events.encoding: %s",
                            co_error_last()->message);
+  bool comma;
+  if (o->decimal && co_table_parse_decimal(&comma, o->decimal) != CO_OK)
+    return co_node_problem(problems, co_node_get(node, "decimal"), NULL,
+                           "events.decimal: must be . or ,");
   return CO_OK;
 }
 
@@ -119,6 +126,7 @@ co_status co_event_recipe_parse(co_event_recipe *out, co_event_files *files, con
                            .time = o.time,
                            .time_format = o.time_format,
                            .encoding = o.encoding,
+                           .decimal_comma = o.decimal && *o.decimal == ',',
                            .item = o.item,
                            .basket = o.basket,
                            .session_gap = o.session_gap,

@@ -177,7 +177,8 @@ co_status co_events_item_rows(co_rows_options *out, const co_rows_options *log, 
   const char **columns =
       co_arena_alloc(arena, (size_t)log->pseudonymized_count + 1, sizeof *columns);
   if (!columns) return CO_ERR_MEMORY;
-  *out = (co_rows_options){.encoding = log->encoding, .no_quotes = log->no_quotes};
+  *out = (co_rows_options){
+      .encoding = log->encoding, .no_quotes = log->no_quotes, .decimal_comma = log->decimal_comma};
   if (!log->pseudonym) return CO_OK;
   for (int64_t i = 0; i < log->pseudonymized_count; i++)
     columns[i] = strcmp(log->pseudonymized[i], item) == 0 ? key : log->pseudonymized[i];
@@ -260,6 +261,7 @@ static co_status run(cohort_context *context, const cohort_import_events_options
   if (o->source.on_error || o->source.max_errors)
     return co_fail(CO_ERR_USAGE, "--on-error and --max-errors are not for events yet");
   CO_RETURN_IF_FAILED(co_table_read_options(&options.rows, &o->source, arena));
+  options.recipe.decimal_comma = options.rows.decimal_comma;
   if (o->delimiter)
     CO_RETURN_IF_FAILED(co_table_parse_delimiter(&options.rows.delimiter, o->delimiter));
   CO_RETURN_IF_FAILED(co_events_set_session_gap(&options.recipe, o));

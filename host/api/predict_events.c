@@ -300,7 +300,7 @@ co_status co_events_find_items(co_import_events_options *options, const co_event
   CO_RETURN_IF_FAILED(co_spool_text(given->spooled, ctx, text, given->folder));
   options->items_path = given->spooled->temporary;
   options->items_shown = co_arena_format(arena, "table '%s' of the model", name);
-  options->item_rows = (co_rows_options){.delimiter = ','};
+  options->item_rows = (co_rows_options){.delimiter = ',', .decimal_comma = recipe->decimal_comma};
   return options->items_shown ? CO_OK : CO_ERR_MEMORY;
 }
 
@@ -337,7 +337,9 @@ static co_status write_events(co_event_scoring *s, co_event_reading *r) {
                                       .progress = forward_progress,
                                       .progress_user = s->context,
                                       .stop = s->context->options.stop};
+  options.rows.decimal_comma = r->recipe.decimal_comma; // as in training, unless the options say
   CO_RETURN_IF_FAILED(co_table_read_options(&options.rows, &o->source, s->arena));
+  r->recipe.decimal_comma = options.recipe.decimal_comma = options.rows.decimal_comma;
   co_table_files_adapt(&options.rows, s->log.shown[0]);
   CO_RETURN_IF_FAILED(find_items(s, r, &options));
   co_status status = co_import_events(&r->result, s->ctx, s->arena, &options);

@@ -59,6 +59,7 @@ static co_status check(const cohort_predict_options *o) {
                        : o->split             ? "--split"
                        : s->encoding          ? "--encoding"
                        : s->no_quotes         ? "--no-quotes"
+                       : s->decimal           ? "--decimal"
                        : s->source_table      ? "--source-table"
                        : s->query             ? "--query"
                        : s->key_file          ? "--key-file"

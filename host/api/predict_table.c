@@ -226,7 +226,7 @@ static co_status take_carried(co_table_scoring *t, const cohort_source_options *
     t->files.paths[at] = t->files.spooled[at].temporary;
     t->files.shown[at] = co_arena_format(t->arena, "table '%s' of the model", table->table);
     if (!t->files.shown[at]) return CO_ERR_MEMORY;
-    table->rows = (co_rows_options){.delimiter = ','};
+    table->rows = (co_rows_options){.delimiter = ',', .decimal_comma = table->rows.decimal_comma};
   }
   return CO_OK;
 }
@@ -331,6 +331,7 @@ static co_status prepare_table(co_table_scoring *t, const cohort_predict_options
                                co_scored_table *table) {
   co_recipe *recipe = &table->recipe;
   CO_RETURN_IF_FAILED(co_table_read_options(&recipe->rows, &o->source, t->arena));
+  CO_RETURN_IF_FAILED(co_table_share_decimal(recipe, &o->source, t->arena));
   co_table_files_adapt(&recipe->rows, o->dataset ? o->dataset : recipe->file);
   co_table_share_pseudonyms(recipe);
   CO_RETURN_IF_FAILED(take_carried(t, &o->source, table));

@@ -51,6 +51,7 @@ co_status co_table_refuse_option(const char *option, const char *path) {
 const char *co_table_source_option(const cohort_source_options *o) {
   return o->encoding              ? "--encoding"
          : o->no_quotes           ? "--no-quotes"
+         : o->decimal             ? "--decimal"
          : o->source_table        ? "--source-table"
          : o->query               ? "--query"
          : o->on_error            ? "--on-error"
@@ -86,10 +87,34 @@ static co_status read_pseudonyms(co_rows_options *out, const cohort_source_optio
                     "not the key that the pseudonyms of the schema were made with");
 }
 
+co_status co_table_parse_decimal(bool *comma, const char *text) {
+  *comma = strcmp(text, ",") == 0;
+  if (*comma || strcmp(text, ".") == 0) return CO_OK;
+  co_status status = co_fail(CO_ERR_USAGE, "'%.40s' is no decimal mark", text);
+  co_hint("give --decimal , or --decimal .");
+  return status;
+}
+
+// One mark for all tables, where it is given.
+co_status co_table_share_decimal(co_recipe *recipe, const cohort_source_options *o,
+                                 co_arena *arena) {
+  if (!o->decimal) return CO_OK;
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    recipe->joins[i].table.rows.decimal_comma = recipe->rows.decimal_comma;
+  if (!recipe->events) return CO_OK;
+  co_event_recipe *events = co_arena_alloc(arena, 1, sizeof *events);
+  if (!events) return CO_ERR_MEMORY;
+  *events = *recipe->events;
+  events->decimal_comma = recipe->rows.decimal_comma;
+  recipe->events = events;
+  return CO_OK;
+}
+
 co_status co_table_read_options(co_rows_options *out, const cohort_source_options *o,
                                 co_arena *arena) {
   if (o->encoding) out->encoding = o->encoding;
   if (o->no_quotes) out->no_quotes = true;
+  if (o->decimal) CO_RETURN_IF_FAILED(co_table_parse_decimal(&out->decimal_comma, o->decimal));
   CO_RETURN_IF_FAILED(read_pseudonyms(out, o, arena));
   if (!o->source_table && !o->query) return CO_OK;
   out->table = o->source_table;
@@ -117,7 +142,7 @@ void co_table_files_adapt(co_rows_options *rows, const char *path) {
   rows->queried = true;
   rows->delimiter = ',';
   rows->encoding = NULL;
-  rows->no_quotes = false;
+  rows->no_quotes = rows->decimal_comma = false;
   rows->skip_lines = rows->header_count = 0;
   rows->header = NULL;
 }
@@ -303,6 +328,7 @@ void co_table_share_pseudonyms(co_recipe *recipe) {
 
 co_rows_options co_table_log_rows(const co_recipe *recipe) {
   return (co_rows_options){.encoding = recipe->events ? recipe->events->encoding : NULL,
+                           .decimal_comma = recipe->events && recipe->events->decimal_comma,
                            .pseudonymized = recipe->rows.pseudonymized,
                            .pseudonymized_count = recipe->rows.pseudonymized_count,
                            .pseudonym = recipe->rows.pseudonym,
@@ -391,6 +417,7 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
   if (o->where) out->rows.where = o->where;
   CO_RETURN_IF_FAILED(add_samples(out, o, arena));
   CO_RETURN_IF_FAILED(co_table_read_options(&out->rows, &o->source, arena));
+  CO_RETURN_IF_FAILED(co_table_share_decimal(out, &o->source, arena));
   co_table_share_pseudonyms(out);
   CO_RETURN_IF_FAILED(read_items(out, arena));
   CO_RETURN_IF_FAILED(check_pseudonyms(out));

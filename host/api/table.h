@@ -64,6 +64,11 @@ co_status co_table_read_joins(co_recipe *recipe, const cohort_tables *tables, co
 // The first of these options that is given, NULL if none is.
 const char *co_table_joins_option(const cohort_tables *tables);
 void co_table_share_pseudonyms(co_recipe *recipe);
+// "," or "."; else CO_ERR_USAGE.
+co_status co_table_parse_decimal(bool *comma, const char *text);
+// All tables and the log have the mark of the first table, where the options give one.
+co_status co_table_share_decimal(co_recipe *recipe, const cohort_source_options *options,
+                                 co_arena *arena);
 // How the log of a recipe is read: with its pseudonyms.
 co_rows_options co_table_log_rows(const co_recipe *recipe);
 // --dataset and --source.

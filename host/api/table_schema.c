@@ -74,6 +74,7 @@ static const co_field join_fields[] = {
 typedef struct table_options {
   const char *file, *delimiter, *encoding, *source_table, *query, *where, *time;
   bool quotes, carry;
+  const char *decimal;
   int64_t skip_lines;
   const co_node *key, *header, *columns, *pseudonymized;
   const char *key_check;
@@ -88,6 +89,8 @@ static const co_field table_fields[] = {
      "Of text, as iconv names it; UTF-8 if absent.", NULL},
     {"quotes", CO_FIELD_BOOL, offsetof(table_options, quotes), "true", 0, 0, NULL,
      "Whether a field may stand in quotes.", NULL},
+    {"decimal", CO_FIELD_STRING, offsetof(table_options, decimal), "null", 0, 0, NULL,
+     "The decimal mark of numbers: . (if absent) or a comma.", NULL},
     {"source_table", CO_FIELD_STRING, offsetof(table_options, source_table), "null", 0, 0, NULL,
      "Of a database: its table.", NULL},
     {"query", CO_FIELD_STRING, offsetof(table_options, query), "null", 0, 0, NULL,
@@ -257,6 +260,9 @@ static co_status read_table(co_recipe *recipe, const char *name, const co_node *
   recipe->rows.skip_lines = options.skip_lines;
   recipe->rows.encoding = options.encoding;
   recipe->rows.no_quotes = !options.quotes;
+  if (options.decimal && co_table_parse_decimal(&recipe->rows.decimal_comma, options.decimal))
+    CO_RETURN_IF_FAILED(co_node_problem(problems, co_node_get(node, "decimal"), NULL,
+                                        "%s.decimal: must be . or ,", path));
   recipe->rows.table = options.source_table;
   recipe->rows.query = options.query;
   if (options.delimiter && co_table_parse_delimiter(&recipe->rows.delimiter, options.delimiter))

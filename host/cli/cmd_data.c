@@ -136,9 +136,9 @@ static const action *find_action(const char *name) {
 static co_status refuse_options(const action *a, const cli_data_options *o) {
   const cli_source *source = &o->source;
   bool table = o->targets.count || o->schema || o->split_rule || source->encoding ||
-               source->no_quotes || source->source_table || source->query || source->on_error ||
-               source->max_errors || source->pseudonymized.count || o->tables.joins.count ||
-               o->tables.carried.count || o->tables.sources.count;
+               source->no_quotes || source->decimal || source->source_table || source->query ||
+               source->on_error || source->max_errors || source->pseudonymized.count ||
+               o->tables.joins.count || o->tables.carried.count || o->tables.sources.count;
   const char *option = o->strict && !a->strict                           ? "--strict"
                        : o->rows != CLI_UNSET && !a->rows                ? "--rows"
                        : o->csv && !a->csv                               ? "--csv"

@@ -39,6 +39,7 @@ cohort_source_options cli_source_options(const cli_source *s) {
   const char *folder = getenv("TMPDIR");
   return (cohort_source_options){.encoding = s->encoding,
                                  .no_quotes = s->no_quotes,
+                                 .decimal = s->decimal,
                                  .source_table = s->source_table,
                                  .query = s->query,
                                  .on_error = s->on_error,

@@ -30,7 +30,7 @@ typedef struct cli_image_options {
 
 // How the rows of a raw table are read.
 typedef struct cli_source {
-  const char *encoding, *source_table, *query, *on_error, *max_errors;
+  const char *encoding, *decimal, *source_table, *query, *on_error, *max_errors;
   bool no_quotes;
   cli_list pseudonymized;
   const char *key_file;
@@ -386,6 +386,13 @@ typedef struct cli_help_options {
        .kind = CLI_FLAG,                                                                           \
        .offset = offsetof(struct_, source.no_quotes),                                              \
        .doc = "raw CSV: a quote is a character as any other"},                                     \
+      {.name = "decimal",                                                                          \
+       .kind = CLI_TEXT,                                                                           \
+       .offset = offsetof(struct_, source.decimal),                                                \
+       .value = "C",                                                                               \
+       .doc =                                                                                      \
+           "raw CSV: the decimal mark of numbers, . (default) or , as in 9,38; then a . parts\n"   \
+           "thousands (1.234,56), and 9.38 is none"},                                              \
       {.name = "source-table",                                                                     \
        .kind = CLI_TEXT,                                                                           \
        .offset = offsetof(struct_, source.source_table),                                           \

@@ -65,6 +65,8 @@ static co_status check_pseudonyms(const printing *p) {
     if (find_column(p, p->recipe->rows.pseudonymized[i]) >= 0)
       return co_exported_refuse(p->e, "the pseudonymized input", p->recipe->rows.pseudonymized[i],
                                 "C");
+  if (p->recipe->rows.decimal_comma)
+    return co_exported_refuse(p->e, "the table with decimal commas", p->recipe->table, "C");
   return CO_OK;
 }
 

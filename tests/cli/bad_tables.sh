@@ -59,8 +59,8 @@ table 0 "column 'b': left out: it has no value" 'a,b,t\n1,,0\n2,NA,1\n3,null,0\n
 
 # ---- cells
 table 4 "t.csv:4: row 3, column 'b': '1e999' is beyond the range of numbers" 'a,b,t\n1,2,0\n2,3,1\n3,1e999,0\n'
-table 4 "t.csv:2: row 1, column 'b': '1,5' is no number: decimal commas and thousands separators are not read" 'a;b;t\n1;1,5;0\n2;2,25;1\n3;3;0\n'
-table 4 "t.csv:3: row 2, column 'b': '1,234' is no number: decimal commas and thousands separators" 'a;b;t\n1;999;0\n2;1,234;1\n3;1,234,567.5;0\n'
+table 4 "t.csv:2: row 1, column 'b': '1,5' is no number: decimal commas are not read" 'a;b;t\n1;1,5;0\n2;2,25;1\n3;3;0\n'
+table 4 "t.csv:3: row 2, column 'b': '1,234' is no number: decimal commas are not read" 'a;b;t\n1;999;0\n2;1,234;1\n3;1,234,567.5;0\n'
 table 4 "t.csv:3: row 2, column 'b': '2011-02-29' is no date" 'a,b,t\n1,2011-02-28,0\n2,2011-02-29,1\n3,2011-03-01,0\n'
 table 4 "t.csv:3: row 2, column 'b': '31/04/11' is no date" 'a,b,t\n1,30/04/11,0\n2,31/04/11,1\n' --type b=date:%d/%m/%y
 table 4 "t.csv:3: row 2, column 'b': 'x' is no number" 'a,b,t\n1,2,0\n2,x,1\n' --type b=number

@@ -369,5 +369,5 @@ printf '[\n{"Customer": 1}\n]\n' >list.json
 refused 4 'lines are read that hold an object each, not a list of them' -- import -O x.h5 --events list.json "${log[@]:2}" "${label[@]}"
 sed 1s/Price/Item/ log.csv >twice.csv
 refused 4 'of a log, rename one in the file' -- import -O x.h5 --events twice.csv "${log[@]:2}" "${label[@]}"
-refused 4 '(2.5, neither 2,5 nor 1,000)' -- import -O x.h5 "${log[@]}" --amount Item "${label[@]}"
+refused 4 'correct the cell, or leave it empty, or leave such events out with --where' -- import -O x.h5 "${log[@]}" --amount Item "${label[@]}"
 exit $failed

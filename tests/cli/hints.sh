@@ -68,6 +68,29 @@ cmp -s big.h5 whole.h5 || fail 'the damaged dataset was not made again'
 follow train "${with[@]}" --run-dir mended
 hint 4 "make one with 'cohort import'" train -c c.yaml --dataset mended/model.h5 --run-dir none -q
 
+# Numbers with decimal commas: the model reads them as its table was read.
+printf 'name;price;bought\n' >comma.csv
+for i in $(seq 40); do echo "n$i;$((i % 3)).$((100 + i)),$((i % 10))5;$((i % 2))" | sed 's/;0\./;/'; done >>comma.csv
+sed 's/\.//; s/,/./' comma.csv >point.csv
+raw_numbers=(--target bought --type price=number --key name)
+hint 4 '--decimal , reads 9,38 and 1.234,56; ' import -O comma.h5 comma.csv "${raw_numbers[@]}"
+follow import -O comma.h5 comma.csv "${raw_numbers[@]}" --decimal ,
+follow import -O point.h5 point.csv "${raw_numbers[@]}"
+for form in comma point; do
+  follow train -c c.yaml --dataset $form.h5 --run-dir $form -q
+  follow predict -m $form --dataset $form.csv -O scores-$form.csv -q
+done
+cmp -s scores-comma.csv scores-point.csv || fail 'decimal commas are read otherwise than points'
+hint 2 'give --decimal , or --decimal .' import -O comma.h5 comma.csv --target bought --decimal x
+printf 'who;when;paid\na;2024-01-01;9,38\na;2024-03-01;1.000,5\nb;2024-01-05;2\n' >paid.csv
+paid=(import -O paid.h5 --events paid.csv --entity who --time when --amount paid --cutoff 2024-02-01
+  --label-window 30d --label-amount spent --allow-censored)
+hint 4 '--decimal , reads 9,38 and 1.234,56 as numbers' "${paid[@]}"
+follow "${paid[@]}" --decimal ,
+sed 's/9,38/9.38/' paid.csv >mixed.csv
+mv mixed.csv paid.csv
+hint 4 'with --decimal , points part thousands (1.234,56)' "${paid[@]}" --decimal , --force
+
 # ---- training
 hint 2 'give -c CONFIG.yaml' train --dataset d.h5 --run-dir run
 hint 2 'give --dataset FILE.h5' train -c c.yaml --run-dir run

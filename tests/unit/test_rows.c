@@ -392,6 +392,40 @@ static void cells_are_read(void **state) {
     assert_int_equal(kind_of(texts[i], &value), CO_CELL_TEXT);
 }
 
+// With a decimal comma, points part thousands, and any other is refused.
+static void decimal_commas_are_read(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    double value;
+  } numbers[] = {{"9,38", 9.38},
+                 {"-1.234,56", -1234.56},
+                 {"1.234", 1234},
+                 {"12.345.678", 1.2345678e7},
+                 {"0,125", 0.125},
+                 {",5", .5},
+                 {"42", 42},
+                 {"1,5e3", 1500},
+                 {"123456,5", 123456.5}};
+  static const char *const points[] = {"9.38",    "0.125", "1234.567", "1.2345,6",
+                                       "1,234.5", ".5",    "1,234,567"};
+  double value;
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    const co_cell cell = {numbers[i].text, strlen(numbers[i].text)};
+    assert_int_equal(co_cell_read_as(&cell, true, &value), CO_CELL_NUMBER);
+    assert_true(value == numbers[i].value);
+  }
+  for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+    const co_cell cell = {points[i], strlen(points[i])};
+    assert_int_equal(co_cell_read_as(&cell, true, &value), CO_CELL_COMMA);
+    assert_true(isnan(value));
+  }
+  const co_cell date = {"2011-12-31", 10}, word = {"a,b", 3}, large = {"1e39", 4};
+  assert_int_equal(co_cell_read_as(&date, true, &value), CO_CELL_DATE);
+  assert_int_equal(co_cell_read_as(&word, true, &value), CO_CELL_TEXT);
+  assert_int_equal(co_cell_read_as(&large, true, &value), CO_CELL_TOO_LARGE);
+}
+
 static void missing_cells_are_known(void **state) {
   (void)state;
   static const char *const missing[] = {"",     "  ",   "NA",  "N/A",  "NaN",
@@ -446,6 +480,7 @@ int main(void) {
       DATA_TEST(quotes_may_be_characters),
       DATA_TEST(json_lines_are_read),
       cmocka_unit_test(cells_are_read),
+      cmocka_unit_test(decimal_commas_are_read),
       cmocka_unit_test(missing_cells_are_known),
       cmocka_unit_test(numbers_are_exact),
   };
