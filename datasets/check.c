@@ -174,14 +174,26 @@ static co_status hash_column(check *k, const co_column *column, uint64_t *hashes
   return CO_OK;
 }
 
+// Of events: those without a history are all alike.
+static const char *keep_copies(const check *k) {
+  for (int64_t i = 0; i < k->schema->table_count; i++)
+    if (k->schema->tables[i].kind == CO_TABLE_EVENTS)
+      return "look whether they are copies: customers without events are alike, too, and with few "
+             "columns of few values equal rows may well be different customers";
+  return co_dataset_key_column(k->dataset)
+             ? "keep copies in one split: import without --key splits by the row's content; with "
+               "few columns of few values, equal rows may well be different customers"
+             : "keep copies in one split; with few columns of few values, equal rows may well be "
+               "different customers";
+}
+
 static co_status check_duplicates(check *k, uint64_t *hashes) {
   memset(hashes, 0, (size_t)co_dataset_rows(k->dataset) * sizeof *hashes);
   for (int64_t i = 0; i < k->schema->column_count; i++)
     if (k->schema->columns[i].role == CO_ROLE_INPUT)
       CO_RETURN_IF_FAILED(hash_column(k, &k->schema->columns[i], hashes));
   return find_shared(k, hashes, "duplicates_across_splits", CO_SEVERITY_WARNING, NULL, "all inputs",
-                     "keep copies in one split: import without --key splits by the row's content; "
-                     "with few columns of few values, equal rows may well be different customers");
+                     keep_copies(k));
 }
 
 // The sample's key, else its number; the arena's.

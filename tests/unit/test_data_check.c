@@ -113,6 +113,8 @@ static void findings(fixture *f, const plan *p, char *out, size_t size) {
   for (int64_t i = 0; i < found.count; i++) {
     const co_finding *finding = &found.items[i];
     assert_true(*finding->message && *finding->way_out);
+    if (!p->keys)
+      assert_null(strstr(finding->way_out, "without --key")); // which there is none to leave out
     snprintf(out + strlen(out), size - strlen(out), "%s%s:%s", i ? " " : "", finding->id,
              finding->column ? finding->column : "");
   }
