@@ -5,6 +5,7 @@
 
 #include "datasets/date.h"
 #include "datasets/events_import.h"
+#include "datasets/joined.h"
 #include "host/core/hash.h"
 
 static const double validating_share = 0.1; // of entities, where a time says what tests
@@ -307,6 +308,45 @@ co_status co_event_check_rows(const co_events_import *m) {
                  "no sample has an event before its date; the log is of %s to %s", first, last);
   co_hint("--as-of names the column with samples' dates, --time that with events'");
   return status;
+}
+
+static void print_sample(const co_events_import *m, co_text *out, const co_event_sample *s) {
+  const co_import_events_options *o = m->options;
+  const char *name = m->log.entity_names[s->entity];
+  char at[32];
+  co_date_print((double)s->as_of, at, sizeof at);
+  co_joined_print_cell(out, name, strlen(name), false);
+  if (o->sampling == CO_SAMPLE_CUTOFFS)
+    co_text_printf(out, "%s,", co_split_name((co_split)s->split));
+  if (o->labels[CO_LABEL_ANY])
+    co_text_printf(out, "%s,", s->label[CO_LABEL_ANY] > 0 ? "yes" : "no");
+  for (int k = CO_LABEL_ANY + 1; k < CO_LABEL_KIND_COUNT; k++)
+    if (o->labels[k]) co_text_printf(out, "%.9g,", (double)s->label[k]);
+  co_text_printf(out, "%s\n", at);
+}
+
+co_status co_event_samples_list(co_events_import *m) {
+  const co_import_events_options *o = m->options;
+  const co_event *const *events;
+  co_text *out = o->listed;
+  int64_t first, end;
+  for (;;) {
+    CO_RETURN_IF_FAILED(co_event_log_next(&m->log, &events, &first, &end));
+    if (first == end) break;
+    for (int64_t e = first; e < end; e++)
+      CO_RETURN_IF_FAILED(co_event_samples_add(m, e,
+                                               events + (m->log.offsets[e] - m->log.offsets[first]),
+                                               m->log.offsets[e + 1] - m->log.offsets[e]));
+  }
+  CO_RETURN_IF_FAILED(co_event_samples_check(m));
+  co_joined_print_cell(out, o->recipe.entity, strlen(o->recipe.entity), false);
+  if (o->sampling == CO_SAMPLE_CUTOFFS) co_text_printf(out, "%s,", CO_SAMPLES_SPLIT);
+  for (int k = CO_LABEL_ANY; k < CO_LABEL_KIND_COUNT; k++)
+    if (o->labels[k]) co_joined_print_cell(out, o->labels[k], strlen(o->labels[k]), false);
+  co_text_printf(out, "%s\n", CO_SAMPLES_TIME);
+  for (int64_t i = 0; i < m->sample_count; i++)
+    print_sample(m, out, &m->samples[i]);
+  return out->status;
 }
 
 static const char *first_label(const co_import_events_options *o) {

@@ -61,6 +61,8 @@ co_status co_event_samples_begin(co_events_import *m);
 // The samples of an entity, by its events in their order.
 co_status co_event_samples_add(co_events_import *m, int64_t entity, const co_event *const *events,
                                int64_t count);
+// Appends all of them to the options' `listed`.
+co_status co_event_samples_list(co_events_import *m);
 // Counts them by split; CO_ERR_DATA where there is none, or a label that is the same of all.
 co_status co_event_samples_check(co_events_import *m);
 

@@ -66,6 +66,7 @@ co_status co_import_plan_column(co_encoded_column *out, co_survey *s, int64_t fi
     out->column.type = CO_COLUMN_BINARY;
     out->column.categories = c->classes;
     out->column.category_count = 2;
+    out->column.label = c->recipe.label;
     memcpy(out->classes, c->classes, sizeof out->classes);
     if (c->has_words) out->words = &c->words;
     return CO_OK;
@@ -87,6 +88,7 @@ co_status co_import_plan_column(co_encoded_column *out, co_survey *s, int64_t fi
     return CO_OK;
   default:
     out->column.type = CO_COLUMN_NUMBER;
+    out->column.label = c->recipe.label;
     out->column.dtype = c->wide ? CO_F64 : CO_F32;
     return CO_OK;
   }
@@ -105,4 +107,13 @@ co_status co_import_describe(co_recipe *out, co_survey *s) {
     out->columns[i] = c->recipe;
   }
   return CO_OK;
+}
+
+void co_import_print_labels(co_text *out, const co_recipe *recipe) {
+  for (int64_t i = 0; i < recipe->column_count; i++) {
+    const co_label *label = &recipe->columns[i].label;
+    if (label->kind)
+      co_text_printf(out, "label %s: %lld %lld\n", co_label_kind_name(label->kind),
+                     (long long)label->gap, (long long)label->window);
+  }
 }

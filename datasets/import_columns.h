@@ -18,6 +18,8 @@ co_status co_import_plan_column(co_encoded_column *out, co_survey *survey, int64
 // What the survey says as a recipe's columns, in the arena. Of columns of images the files are looked at:
 // CO_ERR_DATA where one cannot be taken.
 co_status co_import_describe(co_recipe *out, co_survey *survey);
+// What targets tell of events, which a recipe as text does not say.
+void co_import_print_labels(co_text *out, const co_recipe *recipe);
 
 #ifdef __cplusplus
 }

@@ -110,6 +110,7 @@ static co_status write_recipe(csv_import *m, const char *digest) {
     co_text_printf(t, "bad rows: %s, at most %.17g%s\n",
                    o->reject.on_error == CO_ON_ERROR_SKIP ? "skipped" : "quarantined",
                    o->reject.most, o->reject.share ? " of all" : "");
+  co_import_print_labels(t, o->recipe);
   print_images(t, &m->survey);
   for (int64_t i = 0; i < m->joins.count; i++)
     print_images(t, &m->joins.items[i].survey);

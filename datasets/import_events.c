@@ -587,12 +587,13 @@ static co_status run(co_events_import *m) {
   CO_RETURN_IF_FAILED(co_output_check(m->ctx, &same));
   CO_RETURN_IF_FAILED(choose_values(m));
   CO_RETURN_IF_FAILED(begin_items(m));
-  if (!o->temporary && !o->force && co_path_exists(o->output)) {
+  if (!o->listed && !o->temporary && !o->force && co_path_exists(o->output)) {
     CO_RETURN_IF_FAILED(check_existing(m));
     if (m->result->up_to_date) return CO_OK;
   }
   CO_RETURN_IF_FAILED(read_log(m));
   CO_RETURN_IF_FAILED(co_event_check_cutoffs(m));
+  if (o->listed) return co_event_samples_list(m);
   return write_output(m);
 }
 

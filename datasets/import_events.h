@@ -47,6 +47,11 @@ typedef enum co_sampling {
 } co_sampling;
 
 struct co_dataset_writer;
+struct co_text;
+
+// Columns of samples that are listed.
+#define CO_SAMPLES_TIME "cutoff"
+#define CO_SAMPLES_SPLIT "split"
 
 typedef struct co_import_events_options {
   const char *output;
@@ -61,8 +66,11 @@ typedef struct co_import_events_options {
   int64_t cutoff_count;
   int64_t gap, window; // seconds: labels are of [cut-off + gap, cut-off + gap + window)
   const char *labels[CO_LABEL_KIND_COUNT]; // names of the targets of cut-offs, NULL = there is none
-  bool keep_new_items;  // of CO_SAMPLE_TIME: test rows may have targets that were never had before
-  bool allow_censored;  // windows may end after the last event
+  bool keep_new_items; // of CO_SAMPLE_TIME: test rows may have targets that were never had before
+  bool allow_censored; // windows may end after the last event
+  // Of cut-offs and a scoring, not NULL: no dataset is made, what samples there are is appended here, as CSV of
+  // the entity and CO_SAMPLES_TIME, of cut-offs with CO_SAMPLES_SPLIT and labels.
+  struct co_text *listed;
   int64_t least_events; // entities with fewer are left out; 0 = none are
   co_split_rule split;  // of entities, where one cut-off does not decide it: random
   uint64_t seed;

@@ -6,6 +6,7 @@
 
 #include "datasets/image_recipe.h"
 #include "datasets/rows.h"
+#include "host/core/schema.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,6 +43,7 @@ typedef struct co_recipe_column {
   const char *format;       // of dates, as co_date_read; NULL = ISO 8601
   const char *strip_suffix; // taken off its cells; NULL = none
   co_image_recipe image;    // of images
+  co_label label;           // of targets: what they tell of events; not printed
   const char *note;         // printed as a comment; NULL = none
   bool reference;           // its cells are keys of a joined table: never amounts
 } co_recipe_column;

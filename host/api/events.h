@@ -10,6 +10,8 @@
 
 // What sources call the log.
 #define CO_EVENTS_LOG "events"
+// … and samples that are made of its cut-offs.
+#define CO_EVENTS_SAMPLES "samples"
 
 // A time that an option gives. CO_ERR_USAGE naming it.
 co_status co_events_time(int64_t *out, const char *option, const char *text);
@@ -49,6 +51,14 @@ typedef struct co_event_items {
 co_status co_events_find_items(co_import_events_options *options, const co_event_recipe *recipe,
                                const co_model_file *file, const co_event_items *given,
                                co_context *ctx, co_arena *arena);
+
+// The keys that a table has in column `entity`, in its order. CO_ERR_DATA where one is missing or there twice.
+co_status co_events_population(const char *const **out, int64_t *count, co_context *ctx,
+                               co_arena *arena, const char *path, const char *entity);
+// Whether rows are samples that can be made of one time: their entity is the log's, their date in a column of theirs.
+bool co_events_samples_of_time(const co_recipe *recipe);
+// CO_ERR_MODEL: nobody could score a log with it.
+co_status co_events_no_recipe(const char *model);
 
 // How some of the models read a log, and the temporary dataset that it became for them.
 typedef struct co_event_reading {

@@ -346,8 +346,8 @@ static void report_samples(co_json *json, co_text *text, const co_import_csv_res
   report_lines(json, text, "unlisted_items", "items are not in their table", e->unlisted);
 }
 
-static void report(cohort_result *result, const char *output, const co_import_csv_result *done,
-                   const co_dataset *dataset) {
+void co_table_import_report(cohort_result *result, const char *output,
+                            const co_import_csv_result *done, const co_dataset *dataset) {
   co_json *json = &result->json;
   co_json_key(json, "output");
   co_json_string(json, output);
@@ -410,7 +410,8 @@ cohort_status cohort_import_csv(cohort_context *context, const cohort_import_csv
     status = co_table_import(&done, context, arena, options, NULL, &dataset, NULL, &(*out)->errors);
   if (status == CO_OK && done.up_to_date)
     status = co_dataset_open(&dataset, context->ctx, options->output);
-  if (status == CO_OK && options->output) report(*out, options->output, &done, dataset);
+  if (status == CO_OK && options->output)
+    co_table_import_report(*out, options->output, &done, dataset);
   co_dataset_close(dataset);
   if (status == CO_OK && !options->output) {
     co_json_key(&(*out)->json, "schema");

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "datasets/dataset.h"
 #include "datasets/moment.h"
+#include "datasets/spool.h"
 #include "host/api/events.h"
 
 static void forward_progress(void *user, const char *what, int64_t done, int64_t total) {
@@ -120,6 +122,18 @@ static void count(co_json *json, co_text *text, const char *key, const char *wha
   if (what && value) co_text_printf(text, "note     %lld %s\n", (long long)value, what);
 }
 
+static void report_label(cohort_result *result, const cohort_import_events_options *o,
+                         const co_import_events_result *done) {
+  if (!has_label(o)) return;
+  count(&result->json, &result->text, "positives", NULL, done->positives);
+  co_text_printf(&result->text, "label    %s: %lld of %lld\n",
+                 o->label         ? o->label
+                 : o->label_count ? o->label_count
+                                  : o->label_amount,
+                 (long long)done->positives,
+                 (long long)(done->rows[0] + done->rows[1] + done->rows[2]));
+}
+
 static void report(cohort_result *result, const cohort_import_events_options *o,
                    const co_import_events_result *done) {
   co_json *json = &result->json;
@@ -146,14 +160,7 @@ static void report(cohort_result *result, const cohort_import_events_options *o,
     count(json, text, "events", NULL, done->events);
     count(json, text, "entities", NULL, done->entities);
     count(json, text, "items", NULL, done->items);
-    if (has_label(o)) count(json, text, "positives", NULL, done->positives);
-    if (has_label(o))
-      co_text_printf(text, "label    %s: %lld of %lld\n",
-                     o->label         ? o->label
-                     : o->label_count ? o->label_count
-                                      : o->label_amount,
-                     (long long)done->positives,
-                     (long long)(done->rows[0] + done->rows[1] + done->rows[2]));
+    report_label(result, o, done);
     count(json, text, "excluded_lines", "lines are excluded by --where", done->excluded);
     count(json, text, "no_entity", "lines name no entity", done->no_entity);
     count(json, text, "no_time", "lines have no time", done->no_time);
@@ -190,9 +197,16 @@ co_status co_events_item_rows(co_rows_options *out, const co_rows_options *log, 
   return CO_OK;
 }
 
-// The table of the items, if there is one.
-static co_status take_items(co_import_events_options *out, const cohort_import_events_options *o,
-                            co_arena *arena, co_diagnostics *problems) {
+// Whether tables are joined to entities, not to the items alone.
+static bool joins_entities(const co_recipe *recipe, const cohort_import_events_options *o) {
+  for (int64_t i = 0; i < recipe->join_count; i++)
+    if (recipe->joins[i].to < 0 && strcmp(recipe->joins[i].on[0], o->entity) == 0) return true;
+  return false;
+}
+
+// The tables, of which *entities says whether some are of the entities; the one of the items, if there is one alone.
+static co_status take_tables(co_import_events_options *out, const cohort_import_events_options *o,
+                             co_arena *arena, co_diagnostics *problems, bool *entities) {
   const cohort_import_csv_options table = {.tables = o->tables,
                                            .types = o->types,
                                            .type_count = o->type_count,
@@ -204,11 +218,13 @@ static co_status take_items(co_import_events_options *out, const cohort_import_e
                                            .fit = o->fit};
   co_recipe *recipe = co_arena_alloc(arena, 1, sizeof *recipe);
   if (!recipe) return CO_ERR_MEMORY;
-  if (o->tables.carried_count) return co_events_only_items("--carry");
   if (o->tables.source_count) return co_events_only_items("--source");
   CO_RETURN_IF_FAILED(co_table_recipe(recipe, &table, arena, problems));
+  *entities = joins_entities(recipe, o);
   for (int64_t i = 0; i < recipe->column_count; i++)
     if (!recipe->columns[i].reference) return co_events_only_items(recipe->columns[i].name);
+  if (*entities) return CO_OK;
+  if (o->tables.carried_count) return co_events_only_items("--carry");
   if (!recipe->join_count) return CO_OK;
   const co_recipe_join *join = &recipe->joins[0];
   if (recipe->join_count > 1) return co_events_only_items(recipe->joins[1].table.table);
@@ -223,9 +239,83 @@ static co_status take_items(co_import_events_options *out, const cohort_import_e
   return CO_OK;
 }
 
+static co_status no_profiles(const char *option, const char *way) {
+  co_status status = co_fail(CO_ERR_USAGE, "%s does not go with a table of the entities", option);
+  co_hint("%s", way);
+  return status;
+}
+
+static co_status check_profiles(const cohort_import_events_options *o) {
+  if (o->next_item)
+    return no_profiles("--next-item",
+                       "--cutoff T --label-window 90d --label NAME takes such tables");
+  if (o->delimiter)
+    return no_profiles("--delimiter", "leave it out: each file's is found out from its rows");
+  if (strcmp(o->entity, CO_SAMPLES_TIME) != 0 && strcmp(o->entity, CO_SAMPLES_SPLIT) != 0)
+    return CO_OK;
+  return no_profiles("an entity called '" CO_SAMPLES_TIME "' or '" CO_SAMPLES_SPLIT "'",
+                     "rename the column: samples have columns of these names");
+}
+
+// Entities with tables of their own: what cut-offs make is a table of samples, to which they are joined, and which
+// sees the log as samples that others write do.
+static co_status import_profiles(cohort_context *context, co_import_events_options *options,
+                                 const cohort_import_events_options *o, co_arena *arena,
+                                 cohort_result *result) {
+  co_import_events_result listed;
+  co_import_csv_result done;
+  co_atomic_file file = {0};
+  co_dataset *dataset = NULL;
+  co_text text;
+  co_status status = CO_OK;
+  CO_RETURN_IF_FAILED(check_profiles(o));
+  co_text_init(&text, context->ctx);
+  options->listed = &text;
+  options->rows.pseudonymized_count = 0; // samples get them, as all their tables
+  options->rows.pseudonym = NULL;
+  CO_TRY(co_import_events(&listed, context->ctx, arena, options));
+  CO_TRY(
+      co_spool_text(&file, context->ctx, text.data, co_temporary_root(o->source.temporary_folder)));
+  const char *samples = file.temporary;
+  cohort_import_csv_options request = {.output = o->output,
+                                       .files = &samples,
+                                       .file_count = 1,
+                                       .ignored = o->ignored,
+                                       .ignored_count = o->ignored_count,
+                                       .types = o->types,
+                                       .type_count = o->type_count,
+                                       .split = "column:" CO_SAMPLES_SPLIT,
+                                       .validation_fraction = -1,
+                                       .seed = o->seed,
+                                       .force = o->force,
+                                       .image_width = o->image_width,
+                                       .image_height = o->image_height,
+                                       .channels = o->channels,
+                                       .fit = o->fit,
+                                       .source = o->source,
+                                       .tables = o->tables,
+                                       .entity = o->entity,
+                                       .as_of = CO_SAMPLES_TIME,
+                                       .events = o};
+  request.source.encoding = NULL; // the log's
+  request.source.no_quotes = false;
+  CO_TRY(co_table_import(&done, context, arena, &request, NULL, &dataset, NULL, &result->errors));
+  if (done.up_to_date) CO_TRY(co_dataset_open(&dataset, context->ctx, o->output));
+  done.duplicates =
+      -1; // samples are of an entity each, which is not among what they are compared by
+  co_table_import_report(result, o->output, &done, dataset);
+  report_label(result, o, &listed);
+cleanup:
+  co_dataset_close(dataset);
+  co_atomic_abort(&file);
+  co_text_free(&text);
+  return status;
+}
+
 static co_status run(cohort_context *context, const cohort_import_events_options *o,
                      co_arena *arena, co_diagnostics *problems, cohort_result *result) {
   co_import_events_result done;
+  bool entities = false;
   if (!o->output || !o->file_count)
     return co_fail(CO_ERR_USAGE, "events need an output and a FILE");
   if (!o->entity || !o->time) {
@@ -268,7 +358,8 @@ static co_status run(cohort_context *context, const cohort_import_events_options
   CO_RETURN_IF_FAILED(choose_sampling(&options, o, arena));
   CO_RETURN_IF_FAILED(check_windows(&options));
   CO_RETURN_IF_FAILED(co_split_rule_parse(&options.split, arena, NULL));
-  CO_RETURN_IF_FAILED(take_items(&options, o, arena, problems));
+  CO_RETURN_IF_FAILED(take_tables(&options, o, arena, problems, &entities));
+  if (entities) return import_profiles(context, &options, o, arena, result);
   co_status status = co_import_events(&done, context->ctx, arena, &options);
   co_watch_progress(&context->watch, "import", "bytes", -1, 0, NULL);
   if (status == CO_OK) report(result, o, &done);

@@ -16,23 +16,31 @@ static void forward_progress(void *user, const char *what, int64_t done, int64_t
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
 }
 
-static co_status no_recipe(const char *model) {
+co_status co_events_no_recipe(const char *model) {
   co_status status =
       co_fail_at(CO_ERR_MODEL, model, 0, 0, "the model was not trained on an imported event log");
   co_hint("score a dataset.h5 with --dataset");
   return status;
 }
 
-// A model of samples has a log, too, but its rows are those of a table, each as of its own date.
-static co_status refuse_whom(const co_event_scoring *s, const char *model,
-                             co_diagnostics *problems) {
+bool co_events_samples_of_time(const co_recipe *recipe) {
+  const co_recipe_samples *samples = &recipe->samples;
+  return recipe->events && samples->as_of && !strchr(samples->as_of, '.') &&
+         strcmp(samples->entity, recipe->events->entity) == 0;
+}
+
+// A model of samples has a log, too, but its rows are those of a table, each as of its own date; where that is its
+// own column, predict_table.c makes such rows of one time.
+static co_status check_whom(const co_event_scoring *s, const char *model,
+                            co_diagnostics *problems) {
   co_model_file file;
   co_recipe recipe = {0};
   CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, model));
   if (!file.recipe ||
       co_table_parse_schema(&recipe, "recipe", file.recipe, s->arena, problems) != CO_OK ||
       !recipe.events)
-    return no_recipe(model);
+    return co_events_no_recipe(model);
+  if (co_events_samples_of_time(&recipe)) return CO_OK;
   co_status status =
       co_fail(CO_ERR_USAGE, "the model scores the rows of table '%.200s': %s does not go with it",
               recipe.table, s->options.as_of ? "--as-of" : "--population");
@@ -101,21 +109,21 @@ static co_status read_keys(co_dictionary *keys, co_rows *rows, const char *entit
   }
 }
 
-// The keys of a table, in its order.
-static co_status read_population(co_event_scoring *s, const char *path, const char *entity) {
+co_status co_events_population(const char *const **out, int64_t *count, co_context *ctx,
+                               co_arena *arena, const char *path, const char *entity) {
   co_rows *rows = NULL;
   co_dictionary keys = {0};
   co_rows_options options = {.unhashed = true};
   co_status status = CO_OK;
-  CO_TRY(co_dictionary_create(&keys, s->ctx));
-  CO_TRY(co_rows_open(&rows, s->ctx, path, &options));
+  CO_TRY(co_dictionary_create(&keys, ctx));
+  CO_TRY(co_rows_open(&rows, ctx, path, &options));
   CO_TRY(read_keys(&keys, rows, entity));
-  const char **texts = co_arena_alloc(s->arena, (size_t)keys.count + 1, sizeof *texts);
+  const char **texts = co_arena_alloc(arena, (size_t)keys.count + 1, sizeof *texts);
   status = texts ? CO_OK : CO_ERR_MEMORY;
   for (int64_t i = 0; status == CO_OK && i < keys.count; i++)
-    if (!(texts[i] = co_arena_strdup(s->arena, keys.words[i].text))) status = CO_ERR_MEMORY;
-  s->population = texts;
-  s->population_count = keys.count;
+    if (!(texts[i] = co_arena_strdup(arena, keys.words[i].text))) status = CO_ERR_MEMORY;
+  *out = texts;
+  *count = keys.count;
   if (status == CO_OK && !keys.count)
     status = co_fail_at(CO_ERR_DATA, path, 0, 0, "there is no row");
 cleanup:
@@ -208,7 +216,7 @@ static co_status read_models(co_event_scoring *s, co_model_list *list, bool *of_
     CO_RETURN_IF_FAILED(co_model_file_read(&file, s->arena, list->paths[i]));
     if (!i) *of_events = is_of_events(&file);
     if (is_of_events(&file) != *of_events)
-      return no_recipe(*of_events ? list->paths[i] : list->paths[0]);
+      return co_events_no_recipe(*of_events ? list->paths[i] : list->paths[0]);
     if (*of_events) CO_RETURN_IF_FAILED(add_reading(s, &file, &dataset_of[i], problems));
   }
   if (*of_events) list->dataset_of = dataset_of;
@@ -374,13 +382,14 @@ static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics 
   bool of_events = false;
   CO_RETURN_IF_FAILED(read_models(s, list, &of_events, problems));
   if (!of_events)
-    return o->as_of || o->population ? refuse_whom(s, list->paths[0], problems) : CO_OK;
+    return o->as_of || o->population ? check_whom(s, list->paths[0], problems) : CO_OK;
   CO_RETURN_IF_FAILED(check(s, o));
   CO_RETURN_IF_FAILED(co_table_list_sources(&logs, &log_count, o->sources, o->source_count,
                                             CO_EVENTS_LOG, s->arena));
   CO_RETURN_IF_FAILED(co_events_time(&s->as_of, "as-of", o->as_of));
   if (o->population)
-    CO_RETURN_IF_FAILED(read_population(s, o->population, s->readings[0].recipe.entity));
+    CO_RETURN_IF_FAILED(co_events_population(&s->population, &s->population_count, s->ctx, s->arena,
+                                             o->population, s->readings[0].recipe.entity));
   CO_RETURN_IF_FAILED(
       co_table_files_begin(&s->log, s->context, s->arena, logs, NULL, log_count, &o->source));
   for (int64_t i = 0; i < s->count; i++)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/date.h"
+#include "datasets/joined.h"
 #include "datasets/raw_rows.h"
 #include "datasets/spool.h"
 #include "host/api/events.h"
@@ -170,7 +172,7 @@ static co_status list_sources(co_table_scoring *t, const cohort_predict_options 
   if (!l->paths || !l->rows || !l->same) return CO_ERR_MEMORY;
   const co_recipe *first = &t->tables[0].recipe;
   l->paths[0] = o->dataset ? o->dataset : first->file;
-  if (!l->paths[0]) return co_table_no_source(first, first->table);
+  if (!l->paths[0] && !o->as_of) return co_table_no_source(first, first->table);
   for (int64_t k = 0; k < t->table_count; k++) {
     for (int64_t i = 0; i < t->tables[k].recipe.join_count; i++)
       add_source(l, &t->tables[k].recipe.joins[i].table);
@@ -187,9 +189,113 @@ static co_status list_sources(co_table_scoring *t, const cohort_predict_options 
   return CO_OK;
 }
 
+// ---- samples of one time -----------------------------------------------------------------------
+
+static co_status other_rows(const co_table_scoring *t, const co_scored_table *other) {
+  co_status status = co_fail_at(CO_ERR_MODEL, other->file.path, 0, 0,
+                                "its log was imported in another way than that of %s: other rows "
+                                "are scored",
+                                t->tables[0].file.path);
+  co_hint("score one after the other");
+  return status;
+}
+
+// Whether samples of the models can be made of one time.
+static co_status check_as_of(const co_table_scoring *t, const cohort_predict_options *o) {
+  const co_recipe *first = &t->tables[0].recipe;
+  co_status status = CO_OK;
+  if (!o->as_of && !o->population) return CO_OK;
+  for (int64_t i = 0; i < t->table_count; i++) {
+    const co_recipe *own = &t->tables[i].recipe;
+    if (!co_events_samples_of_time(own)) return co_events_no_recipe(t->tables[i].file.path);
+    if (strcmp(own->samples.entity, first->samples.entity) != 0 ||
+        !same_text(own->events->time, first->events->time) ||
+        !same_text(own->events->where, first->events->where))
+      return other_rows(t, &t->tables[i]);
+  }
+  if (!o->as_of) {
+    status = co_fail(CO_ERR_USAGE, "--population needs --as-of T");
+    co_hint("events before it count: --as-of 2011-09-01");
+  } else if (o->dataset || first->file) {
+    status = co_fail(CO_ERR_USAGE, "--as-of does not go with a table of samples, which have dates");
+    co_hint("leave out --as-of; or the samples: then those are scored who have events before it");
+  } else if (o->source.encoding || o->source.no_quotes) {
+    status = co_fail(CO_ERR_USAGE, "--encoding and --no-quotes do not go with --as-of here");
+    co_hint("the model knows how its log is written");
+  }
+  return status;
+}
+
+static co_status print_population(co_table_scoring *t, const cohort_predict_options *o,
+                                  int64_t as_of, co_text *out) {
+  const char *entity = t->tables[0].recipe.samples.entity, *const * names;
+  int64_t count;
+  char at[32];
+  CO_RETURN_IF_FAILED(
+      co_events_population(&names, &count, t->ctx, t->arena, o->population, entity));
+  co_date_print((double)as_of, at, sizeof at);
+  co_joined_print_cell(out, entity, strlen(entity), false);
+  co_text_printf(out, "%s\n", CO_SAMPLES_TIME);
+  for (int64_t i = 0; i < count; i++) {
+    co_joined_print_cell(out, names[i], strlen(names[i]), false);
+    co_text_printf(out, "%s\n", at);
+  }
+  return out->status;
+}
+
+static co_status list_entities(co_table_scoring *t, const cohort_predict_options *o,
+                               const int64_t *as_of, const char *beside, co_text *out) {
+  const co_scored_table *first = &t->tables[0];
+  const int64_t log = first->joined + first->recipe.join_count + 1;
+  co_import_events_options options = {.output = beside,
+                                      .files = t->files.paths + log,
+                                      .shown = t->files.shown + log,
+                                      .file_count = first->recipe.log_count,
+                                      .rows = {.encoding = first->recipe.events->encoding},
+                                      .recipe = *first->recipe.events,
+                                      .sampling = CO_SAMPLE_AS_OF,
+                                      .cutoffs = as_of,
+                                      .cutoff_count = 1,
+                                      .listed = out,
+                                      .temporary_folder =
+                                          co_temporary_root(o->source.temporary_folder),
+                                      .progress = forward_progress,
+                                      .progress_user = t->context,
+                                      .stop = t->context->options.stop};
+  co_import_events_result done;
+  options.recipe.column_count = 0;
+  return co_import_events(&done, t->ctx, t->arena, &options);
+}
+
+// The table of samples: those of the population, else all who have events before the time.
+static co_status make_samples(co_table_scoring *t, const cohort_predict_options *o,
+                              const char *beside) {
+  int64_t as_of;
+  co_text text;
+  if (!o->as_of) return CO_OK;
+  CO_RETURN_IF_FAILED(co_events_time(&as_of, "as-of", o->as_of));
+  co_text_init(&text, t->ctx);
+  co_status status = o->population ? print_population(t, o, as_of, &text)
+                                   : list_entities(t, o, &as_of, beside, &text);
+  if (status == CO_OK)
+    status = co_spool_text(&t->files.spooled[0], t->ctx, text.data,
+                           co_temporary_root(o->source.temporary_folder));
+  co_text_free(&text);
+  t->files.paths[0] = t->files.spooled[0].temporary;
+  t->files.shown[0] = o->population ? o->population : "samples of --as-of";
+  for (int64_t i = 0; i < t->table_count; i++) {
+    co_recipe *own = &t->tables[i].recipe;
+    own->samples.as_of = CO_SAMPLES_TIME;
+    own->rows.header = NULL;
+    own->rows.header_count = own->rows.skip_lines = 0;
+  }
+  return status;
+}
+
 static co_status find_sources(co_table_scoring *t, const cohort_predict_options *o) {
   co_listed_sources l;
   CO_RETURN_IF_FAILED(list_sources(t, o, &l));
+  CO_RETURN_IF_FAILED(check_as_of(t, o));
   CO_RETURN_IF_FAILED(
       co_table_files_begin(&t->files, t->context, t->arena, l.paths, l.rows, l.count, &o->source));
   for (int64_t i = 0; i < l.count; i++) {
@@ -333,7 +439,7 @@ static co_status prepare_table(co_table_scoring *t, const cohort_predict_options
   CO_RETURN_IF_FAILED(co_table_read_options(&recipe->rows, &o->source, t->arena));
   CO_RETURN_IF_FAILED(co_table_share_decimal(recipe, &o->source, t->arena));
   co_table_files_adapt(&recipe->rows, o->dataset ? o->dataset : recipe->file);
-  co_table_share_pseudonyms(recipe);
+  CO_RETURN_IF_FAILED(co_table_share_pseudonyms(recipe, t->arena));
   CO_RETURN_IF_FAILED(take_carried(t, &o->source, table));
   CO_RETURN_IF_FAILED(begin_log(t, &o->source, table));
   return check_pseudonyms(recipe, &table->file.schema);
@@ -382,6 +488,7 @@ static co_status write_rows(co_table_scoring *t, cohort_context *context,
   co_raw_model *models = co_arena_alloc(t->arena, (size_t)t->table_count, sizeof *models);
   char *beside = beside_output(t, o);
   if (!models || !beside) return CO_ERR_MEMORY;
+  CO_RETURN_IF_FAILED(make_samples(t, o, beside));
   for (int64_t i = 0; i < t->table_count; i++) {
     co_scored_table *table = &t->tables[i];
     CO_RETURN_IF_FAILED(prepare_table(t, o, table));

@@ -311,19 +311,33 @@ static co_status add_positive(co_recipe *recipe, const char *positive) {
   return status;
 }
 
+// The names by which a joined table has what the first one is joined by.
+static co_status name_pseudonyms(co_rows_options *rows, const co_rows_options *first,
+                                 const co_recipe_join *join, co_arena *arena) {
+  const char **names = co_arena_alloc(arena, (size_t)first->pseudonymized_count + 1, sizeof *names);
+  if (!names) return CO_ERR_MEMORY;
+  for (int64_t i = 0; i < first->pseudonymized_count; i++) {
+    names[i] = first->pseudonymized[i];
+    for (int64_t k = 0; join->to < 0 && k < join->table.key_count; k++)
+      if (strcmp(join->on[k], first->pseudonymized[i]) == 0) names[i] = join->table.key[k];
+  }
+  rows->pseudonymized = names;
+  rows->pseudonymized_count = first->pseudonymized_count;
+  return CO_OK;
+}
+
 // Who names columns to pseudonymize names them of all tables that have them.
-void co_table_share_pseudonyms(co_recipe *recipe) {
+co_status co_table_share_pseudonyms(co_recipe *recipe, co_arena *arena) {
   const co_rows_options *first = &recipe->rows;
   for (int64_t i = 0; first->pseudonym && i < recipe->join_count; i++) {
     co_rows_options *rows = &recipe->joins[i].table.rows;
-    if (!rows->pseudonymized_count) {
-      rows->pseudonymized = first->pseudonymized;
-      rows->pseudonymized_count = first->pseudonymized_count;
-    }
+    if (!rows->pseudonymized_count)
+      CO_RETURN_IF_FAILED(name_pseudonyms(rows, first, &recipe->joins[i], arena));
     rows->pseudonym = first->pseudonym;
     rows->key_check = first->key_check;
     rows->pseudonyms_by_recipe = true;
   }
+  return CO_OK;
 }
 
 co_rows_options co_table_log_rows(const co_recipe *recipe) {
@@ -373,6 +387,31 @@ static co_status add_log(co_recipe *recipe, const cohort_import_events_options *
   return CO_OK;
 }
 
+// Of cut-offs the import made the rows itself (host/api/import_events.c).
+static bool are_of_cutoffs(const cohort_import_csv_options *o) {
+  return o->events && o->events->cutoff_count;
+}
+
+static co_status add_cutoff_labels(co_recipe *recipe, const cohort_import_events_options *o,
+                                   co_arena *arena) {
+  const char *const names[CO_LABEL_KIND_COUNT] = {[CO_LABEL_ANY] = o->label,
+                                                  [CO_LABEL_COUNT] = o->label_count,
+                                                  [CO_LABEL_SUM] = o->label_amount};
+  co_label label = {.kind = CO_LABEL_NONE};
+  CO_RETURN_IF_FAILED(co_events_duration(&label.gap, "gap", o->gap));
+  CO_RETURN_IF_FAILED(co_events_duration(&label.window, "label-window", o->label_window));
+  for (int k = CO_LABEL_ANY; k < CO_LABEL_KIND_COUNT; k++) {
+    co_recipe_column *column = names[k] ? co_table_column(recipe, arena, names[k]) : NULL;
+    if (!column && names[k]) return CO_ERR_MEMORY;
+    if (!column) continue;
+    label.kind = (co_label_kind)k;
+    column->type = k == CO_LABEL_ANY ? CO_RECIPE_BINARY : CO_RECIPE_NUMBER;
+    column->role = CO_RECIPE_TARGET;
+    column->label = label;
+  }
+  return CO_OK;
+}
+
 // Rows that are samples, and the log they see.
 static co_status add_samples(co_recipe *recipe, const cohort_import_csv_options *o,
                              co_arena *arena) {
@@ -400,6 +439,7 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
   *out = (co_recipe){0};
   if (o->schema) CO_RETURN_IF_FAILED(co_table_read_schema(out, o->schema, arena, problems));
   const char *file = o->file_count ? o->files[0] : o->training ? o->training : out->file;
+  if (are_of_cutoffs(o)) out->table = CO_EVENTS_SAMPLES;
   if (!out->table && file && !(out->table = co_recipe_table_name(arena, file)))
     return CO_ERR_MEMORY;
   const char *before = out->file;
@@ -418,10 +458,11 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
   CO_RETURN_IF_FAILED(add_samples(out, o, arena));
   CO_RETURN_IF_FAILED(co_table_read_options(&out->rows, &o->source, arena));
   CO_RETURN_IF_FAILED(co_table_share_decimal(out, &o->source, arena));
-  co_table_share_pseudonyms(out);
+  CO_RETURN_IF_FAILED(co_table_share_pseudonyms(out, arena));
   CO_RETURN_IF_FAILED(read_items(out, arena));
   CO_RETURN_IF_FAILED(check_pseudonyms(out));
   CO_RETURN_IF_FAILED(add_roles(out, o, arena));
+  if (are_of_cutoffs(o)) CO_RETURN_IF_FAILED(add_cutoff_labels(out, o->events, arena));
   CO_RETURN_IF_FAILED(add_types(out, o, arena));
   CO_RETURN_IF_FAILED(add_image_options(out, o));
   CO_RETURN_IF_FAILED(add_suffixes(out, o, arena));

@@ -35,6 +35,9 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *optio
 co_status co_table_import(co_import_csv_result *out, cohort_context *context, co_arena *arena,
                           const cohort_import_csv_options *options, co_atomic_file *temporary,
                           co_dataset **dataset, const char *rejects, co_diagnostics *problems);
+// What is told of it.
+void co_table_import_report(cohort_result *result, const char *output,
+                            const co_import_csv_result *done, const co_dataset *dataset);
 // Adds a schema file's table to a recipe; a file named there becomes recipe->file.
 co_status co_table_read_schema(co_recipe *recipe, const char *path, co_arena *arena,
                                co_diagnostics *problems);
@@ -63,7 +66,7 @@ co_status co_table_set_samples(co_recipe *recipe, co_arena *arena, const char *e
 co_status co_table_read_joins(co_recipe *recipe, const cohort_tables *tables, co_arena *arena);
 // The first of these options that is given, NULL if none is.
 const char *co_table_joins_option(const cohort_tables *tables);
-void co_table_share_pseudonyms(co_recipe *recipe);
+co_status co_table_share_pseudonyms(co_recipe *recipe, co_arena *arena);
 // "," or "."; else CO_ERR_USAGE.
 co_status co_table_parse_decimal(bool *comma, const char *text);
 // All tables and the log have the mark of the first table, where the options give one.

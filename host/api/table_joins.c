@@ -102,7 +102,7 @@ static co_status add_join(co_recipe *recipe, co_recipe_join *join, const join_co
 
 co_status co_events_only_items(const char *what) {
   co_status status = co_fail(CO_ERR_USAGE, "%s: events take one table, that of their items", what);
-  co_hint("--item COL --join FILE:COL, and TABLE.COL of its columns");
+  co_hint("--item COL --join FILE:COL, and TABLE.COL of its columns; of --cutoff FILE:ENTITY, too");
   return status;
 }
 

@@ -522,7 +522,8 @@ const cli_verb cli_verb_import = {
         "equal inputs is left alone, or made again if it is damaged. Several FILEs with the same\n"
         "columns are one table; --join adds columns of another by its key; to events, by --item, "
         "a\n"
-        "table of their items. What a column is, is found out from all of its cells;\n"
+        "table of their items, and of --cutoff, by --entity, tables of the entities. What a column "
+        "is, is found out from all of its cells;\n"
         "--print-schema shows it.\n",
     .common = CLI_SEED | CLI_FORCE | CLI_THREADS,
     .options = options_table,

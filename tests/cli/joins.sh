@@ -300,6 +300,70 @@ refused 3 "tables.answers.encoding: there is no encoding 'nosuch'" -- import -O 
 refused 2 '--samples needs --as-of COL' -- import -O y.h5 "${log[@]}" --samples calls.csv --target bought
 refused 3 'samples: there is no table' -- import -O y.h5 --schema <(sed 's/exists_in: answers/exists_in: nobody/' samples.yaml)
 
+# ---- cut-offs of customers who have a table: as samples whose labels are reckoned by hand
+awk 'BEGIN {
+  print "name,region,age" >"people.csv"
+  print "who,cut,again,spent" >"cuts.csv"
+  print "who" >"asked.csv"
+  for (i = 39; i > 2; i--) print "c" i "," (i % 4 ? "north" : "süd") "," 20 + i >"people.csv"
+  for (c = 3; c < 7; c += 3) for (i = 0; i < 40; i++)
+    print "c" i ",2020-01-0" c "," ((i + c) % 3 ? "yes" : "no") "," ((i + c) % 3 ? c : 0) >"cuts.csv"
+  for (i = 50; i >= 0; i -= 2) print "c" i >"asked.csv"
+}'
+cuts=(import "${log[@]}" --cutoff 2020-01-03 --cutoff 2020-01-06 --label-window 1d --label again --label-amount spent --seed 5)
+people=(--join people.csv:who=name --type people.region=category)
+expect 0 "${cuts[@]}" -O plain.h5 --json
+grep -o '"rows":{[^}]*}' out >wanted
+expect 0 "${cuts[@]}" -O c.h5 "${people[@]}" --json
+grep -o '"rows":{[^}]*}' out | cmp -s wanted - || fail 'a table of customers moves the splits'
+json positives=52 joins.0.matched=74 joins.0.unmatched=6
+expect 0 "${cuts[@]}" -O c.h5 "${people[@]}"
+grep -q 'up to date' out || fail 'equal cut-offs are up to date'
+refused 9 'was not made from these inputs' -- "${cuts[@]/1d/86399s}" -O c.h5 "${people[@]}"
+expect 0 data show c.h5 --csv --rows 200
+sort out >made
+expect 0 import -O h.h5 "${log[@]}" --samples cuts.csv --as-of cut --target again --target spent "${people[@]}"
+expect 0 data show h.h5 --csv --rows 200
+sort out | cmp -s made - || fail 'cut-offs are not what samples by hand are'
+printf 'input_features: [{name: rfm.monetary, type: number},{name: region, type: category},{name: age, type: number, preprocessing: {missing: mean}}]\noutput_features: targets\n' >c.yaml
+expect 0 train -c c.yaml --dataset c.h5 --run-dir cut "${options[@]}"
+expect 0 evaluate -m cut --dataset c.h5 --json
+grep -q '"bg_nbd"' out || fail 'no baseline of purchases beside a table of customers'
+expect 0 predict -m cut --dataset c.h5 --split test -O wanted.csv --force
+expect 0 predict -m cut --source events=log.csv --source people=people.csv --as-of 2020-01-06 -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'a log and a table score differently'
+grep -v '^c4[0-9]\|^c50' asked.csv >known.csv
+expect 0 predict -m cut --source events=log.csv --source people=people.csv --as-of 2020-01-06 --population known.csv -O made.csv --force
+awk -F, 'NR == FNR { line[$1] = $0; next } { print line[$1] }' wanted.csv known.csv | cmp -s - made.csv || fail 'a population is scored differently'
+expect 0 explain -m cut --source events=log.csv --source people=people.csv --as-of 2020-01-06
+expect 0 "${cuts[@]}" -O carried.h5 "${people[@]}" --carry people
+expect 0 train -c c.yaml --dataset carried.h5 --run-dir carried "${options[@]}"
+expect 0 predict -m carried --source events=log.csv --as-of 2020-01-06 -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'a table that travels scores differently'
+# With a table of the items, too; and with pseudonyms, which a scoring needs the key of.
+awk 'BEGIN { print "what,price"; for (i = 0; i < 7; i++) print "i" i "," i * i }' >prices.csv
+(umask 077 && printf '%064d' 7 >secret)
+secret=("${people[@]}" --pseudonymize who --key-file secret)
+expect 0 "${cuts[@]}" -O priced.h5 --join prices.csv:what "${secret[@]}" --json
+json positives=52 joins.0.matched=74 joins.0.unmatched=6
+expect 0 data show priced.h5 --csv --rows 200
+grep -q '^c[0-9]*,' out && fail 'a name is in the dataset'
+expect 0 train -c "$presets/purchase-lstm.yaml" --dataset priced.h5 --run-dir priced "${options[@]}" --set trainer.max_epochs=1
+expect 0 predict -m priced --dataset priced.h5 --split test -O wanted.csv --force
+expect 0 predict -m priced --source events=log.csv --source people=people.csv --as-of 2020-01-06 --key-file secret -O made.csv --force
+cmp -s wanted.csv made.csv || fail 'pseudonyms and items score differently'
+at=(predict -m cut --source events=log.csv --source people=people.csv)
+refused 4 "there is no source of table 'people'" -- predict -m cut --source events=log.csv --as-of 2020-01-06 -O x.csv
+refused 2 '--as-of does not go with a table of samples' -- "${at[@]}" --source samples=cuts.csv --as-of 2020-01-06 -O x.csv
+refused 2 '--population needs --as-of' -- "${at[@]}" --source samples=cuts.csv --population asked.csv -O x.csv
+refused 2 "--as-of soon: no time" -- "${at[@]}" --as-of soon -O x.csv
+refused 2 '--next-item does not go with a table of the entities' -- import -O x.h5 "${log[@]}" --next-item leave-one-out "${people[@]}"
+refused 2 '--delimiter does not go with a table of the entities' -- "${cuts[@]}" -O x.h5 "${people[@]}" --delimiter ,
+refused 2 'events take one table' -- "${cuts[@]}" -O x.h5 "${people[@]}" --type region=category
+echo c5,north,3 >>people.csv
+refused 4 "occurs in line 36 already" -- "${cuts[@]}" -O twofold.h5 "${people[@]}"
+sed -i '$d' people.csv
+
 # ---- images that a joined table names: profile, events and image from raw files
 mkdir -p photos/v photos/h
 "$make_images" photos/v 4 20 16
