@@ -520,11 +520,9 @@ const cli_verb cli_verb_import = {
     .details =
         "Nothing appears under the output's name before it is complete. An output made from\n"
         "equal inputs is left alone, or made again if it is damaged. Several FILEs with the same\n"
-        "columns are one table; --join adds columns of another by its key; to events, by --item, "
-        "a\n"
-        "table of their items, and of --cutoff, by --entity, tables of the entities. What a column "
-        "is, is found out from all of its cells;\n"
-        "--print-schema shows it.\n",
+        "columns are one table; --join adds columns of another by its key; to events, by --item,\n"
+        "a table of their items, and of --cutoff, by --entity, tables of the entities. What a\n"
+        "column is, is found out from all of its cells; --print-schema shows it.\n",
     .common = CLI_SEED | CLI_FORCE | CLI_THREADS,
     .options = options_table,
     .options_size = sizeof(cli_import_options),
