@@ -621,6 +621,7 @@ cat >>followed <<'END'
 of a model of an event log --events N tells what each event adds
 cohort import --events LOG --samples FILE makes one of other rows
 whom, and as of when, its rows say: --source
+leave out --as-of; or the samples: then those are scored who have events before it
 `cohort evaluate --by COLUMN` tells in which rows they are written well
 `cohort predict` writes how far off each input of a row is
 show fewer: --rows N
