@@ -247,21 +247,22 @@ static co_status list_entities(co_table_scoring *t, const cohort_predict_options
                                const int64_t *as_of, const char *beside, co_text *out) {
   const co_scored_table *first = &t->tables[0];
   const int64_t log = first->joined + first->recipe.join_count + 1;
-  co_import_events_options options = {.output = beside,
-                                      .files = t->files.paths + log,
-                                      .shown = t->files.shown + log,
-                                      .file_count = first->recipe.log_count,
-                                      .rows = {.encoding = first->recipe.events->encoding},
-                                      .recipe = *first->recipe.events,
-                                      .sampling = CO_SAMPLE_AS_OF,
-                                      .cutoffs = as_of,
-                                      .cutoff_count = 1,
-                                      .listed = out,
-                                      .temporary_folder =
-                                          co_temporary_root(o->source.temporary_folder),
-                                      .progress = forward_progress,
-                                      .progress_user = t->context,
-                                      .stop = t->context->options.stop};
+  co_import_events_options options = {
+      .output = beside,
+      .files = t->files.paths + log,
+      .shown = t->files.shown + log,
+      .file_count = first->recipe.log_count,
+      .rows = {.encoding = first->recipe.events->encoding,
+               .decimal_comma = first->recipe.events->decimal_comma},
+      .recipe = *first->recipe.events,
+      .sampling = CO_SAMPLE_AS_OF,
+      .cutoffs = as_of,
+      .cutoff_count = 1,
+      .listed = out,
+      .temporary_folder = co_temporary_root(o->source.temporary_folder),
+      .progress = forward_progress,
+      .progress_user = t->context,
+      .stop = t->context->options.stop};
   co_import_events_result done;
   options.recipe.column_count = 0;
   return co_import_events(&done, t->ctx, t->arena, &options);

@@ -458,6 +458,7 @@ co_status co_table_recipe(co_recipe *out, const cohort_import_csv_options *o, co
   CO_RETURN_IF_FAILED(add_samples(out, o, arena));
   CO_RETURN_IF_FAILED(co_table_read_options(&out->rows, &o->source, arena));
   CO_RETURN_IF_FAILED(co_table_share_decimal(out, &o->source, arena));
+  if (are_of_cutoffs(o)) out->rows.decimal_comma = false; // their labels have points
   CO_RETURN_IF_FAILED(co_table_share_pseudonyms(out, arena));
   CO_RETURN_IF_FAILED(read_items(out, arena));
   CO_RETURN_IF_FAILED(check_pseudonyms(out));
