@@ -139,8 +139,8 @@ static void hint_words(const decision *d) {
   if (2 * c->words.count > co_survey_values(c) && co_survey_values(c) >= 20)
     tell(d, CO_LOG_WARN,
          "taken as a category, but it has %" PRId64 " different texts in %" PRId64
-         " rows; --ignore %s would leave it out",
-         c->words.count, co_survey_values(c), c->shown);
+         " rows; --type %s=text would read it as text, --ignore %s leave it out",
+         c->words.count, co_survey_values(c), c->shown, c->shown);
 }
 
 static bool is_used(const co_column_survey *c) {

@@ -91,6 +91,15 @@ sed 's/9,38/9.38/' paid.csv >mixed.csv
 mv mixed.csv paid.csv
 hint 4 'with --decimal , points part thousands (1.234,56)' "${paid[@]}" --decimal , --force
 
+# Texts without blanks are taken as classes; what is said then helps.
+printf 'name,said\n' >said.csv
+for i in $(seq 30); do echo "$i,很好用第${i}次"; done >>said.csv
+echo '31,很好用第1次' >>said.csv
+follow import -O said.h5 said.csv --key name
+grep -qF -- '--type said=text would read it as text' err || fail 'no word of texts'
+follow import -O said.h5 said.csv --key name --type said=text --force
+"$cohort" inspect said.h5 2>&1 | grep -q 'said.*text' || fail 'the texts are none'
+
 # ---- training
 hint 2 'give -c CONFIG.yaml' train --dataset d.h5 --run-dir run
 hint 2 'give --dataset FILE.h5' train -c c.yaml --run-dir run
