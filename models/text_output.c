@@ -568,8 +568,7 @@ static co_status emit_step(const stepping *s) {
   CO_RETURN_IF_FAILED(emit_logits(graph, s->output, h, kernel, bias, &logits));
   CO_RETURN_IF_FAILED(choose(s, logits, &next));
   CO_RETURN_IF_FAILED(co_graph_add_output(graph, "next_state", state));
-  CO_RETURN_IF_FAILED(co_graph_add_output(graph, "next_token", next));
-  return co_graph_add_output(graph, "logits", logits);
+  return co_graph_add_output(graph, "next_token", next);
 }
 
 co_status co_model_create_decoding(co_graph **out, const co_model *model,

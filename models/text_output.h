@@ -75,7 +75,7 @@ co_status co_text_output_fit(co_context *ctx, co_output_feature *output, const c
 // CO_DECODING_INPUTS, then each memory and its lengths, outputs of CO_DECODING_OUTPUTS. To be freed.
 enum { CO_DECODING_context, CO_DECODING_state, CO_DECODING_token, CO_DECODING_INPUTS };
 enum { CO_DECODING_MOST_INPUTS = CO_DECODING_INPUTS + 2 * CO_TEXT_MEMORIES };
-enum { CO_DECODING_next_state, CO_DECODING_next_token, CO_DECODING_logits, CO_DECODING_OUTPUTS };
+enum { CO_DECODING_next_state, CO_DECODING_next_token, CO_DECODING_OUTPUTS };
 co_status co_model_create_decoding(co_graph **out, const co_model *model,
                                    const co_output_feature *output);
 // What the logits are made of, in place of states h (N, steps, units): (rows, units). `params`: kernel and

@@ -58,7 +58,10 @@ const cli_verb cli_verb_export = {
         "columns on the host are inputs as features, with their `columns` in the metadata. "
         "Outputs:\n"
         "OUTPUT_score, OUTPUT_probabilities (classes in `outputs`), OUTPUT of numbers; within "
-        "1e-5.\n",
+        "1e-5.\n"
+        "Of a row with more events than the model's max_length give the last max_length, as "
+        "`inputs`\n"
+        "says: others have other scores.\n",
     .common = CLI_FORCE,
     .options = options,
     .options_size = sizeof(cli_export_options),

@@ -46,6 +46,8 @@ co_status co_decoding_bytes(size_t *out, const co_model *model, const co_output_
   *out = status == CO_OK ? TURNS * (d.plan->arena_bytes + 1) : 0;
   for (int64_t i = 0; status == CO_OK && i < d.graph->input_count; i++)
     *out += input_bytes(&d, i);
+  for (int64_t i = 0; status == CO_OK && i < d.graph->constant_count; i++)
+    *out += TURNS * d.graph->constants[i].size;
   co_plan_free(d.plan);
   co_graph_free(d.graph);
   return status;

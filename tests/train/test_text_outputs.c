@@ -257,6 +257,15 @@ static void read_at_once(const rig *r, const reading *read, const float *codes, 
   co_graph_free(graph);
 }
 
+// What the next token is chosen by becomes an output behind those of CO_DECODING_OUTPUTS.
+static void output_logits(co_graph *graph) {
+  const co_graph_op *op = graph->ops;
+  while (op->op != CO_OP_ARG_MAX && op < graph->ops + graph->op_count - 1)
+    op++;
+  assert_int_equal(op->op, CO_OP_ARG_MAX);
+  assert_int_equal(co_graph_add_output(graph, "logits", op->in[CO_ARG_MAX_x]), CO_OK);
+}
+
 // The same, a step at a time, by the state that each leaves.
 static void read_steps(const rig *r, const reading *read, const float *codes, int64_t classes,
                        float *logits) {
@@ -266,10 +275,11 @@ static void read_steps(const rig *r, const reading *read, const float *codes, in
   int32_t token[ROWS] = {0};
   co_graph *graph;
   assert_int_equal(co_model_create_decoding(&graph, r->model, r->output), CO_OK);
+  output_logits(graph);
   co_program *program = make_program(r, graph, ROWS);
   for (int64_t k = 0; k < width; k++) {
     const void *const inputs[] = {read->context, state, token, read->memory, read->lengths};
-    run_program(program, inputs, CO_DECODING_logits, out);
+    run_program(program, inputs, CO_DECODING_OUTPUTS, out);
     assert_int_equal(
         co_executor_read_output(co_program_evaluator(program), CO_DECODING_next_state, state),
         CO_OK);
