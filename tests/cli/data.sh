@@ -119,7 +119,7 @@ awk 'BEGIN {
     print "P-" i ",user" i "@example.org,+4930" 1234560 + i "," (i % 2 ? "4111111111111111" : "378282246310005") \
       "," i % 7 "," (i % 3 ? "no" : "yes")
 }' >people.csv
-expect 0 import -O people.h5 --target t --key id --type card=category people.csv --json
+expect 0 import -O people.h5 --target t --key id --type card=category --type phone=number people.csv --json
 grep -q '"privacy":\[{"column":"phone","kind":"phone","count":60},{"column":"card","kind":"card","count":60}\]' out ||
   fail 'what is personal'
 expect 0 import -O people.h5 --force --target t --key mail --ignore phone --ignore card people.csv

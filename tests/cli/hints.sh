@@ -401,6 +401,9 @@ hint 4 "times are as --time-format '" "${log[@]}" --events dotted.csv "${cut[@]}
 follow "${log[@]}" --events dotted.csv "${cut[@]}" --time-format %d.%m.%Y
 hint 2 '--session-gap 30m' import -O next.h5 --events log.csv --entity who --time when --item what --next-item session -q
 follow import -O next.h5 --events log.csv --entity who --time when --item what --next-item session --session-gap 30m -q
+hint 2 'leave it out, or give --next-item time:2011-09-01' import -O new.h5 --events log.csv --entity who --time when \
+  --item what --cutoff 2011-01-20 --keep-new-items -q
+follow import -O new.h5 --events log.csv --entity who --time when --item what --next-item time:2011-01-20 --keep-new-items -q
 hint 4 ' excluded by --where, ' "${log[@]}" --events log.csv "${cut[@]}" --where 'n > 9'
 sed '2s/,1$/,one/' log.csv >word.csv
 hint 4 'leave such events out with --where' "${log[@]}" --events word.csv "${cut[@]}" --amount n
