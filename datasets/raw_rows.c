@@ -230,8 +230,13 @@ static co_status check_cell(co_raw_rows *r, const co_encoded_column *c, const co
   }
   const co_bad_cell bad = {file, row, c->field, reason};
   co_status status;
+  char why[160];
+  co_reject_explain(why, reason, &cell);
 #pragma omp critical(co_raw_rows)
-  status = co_rejects_add(&r->rejects, &bad);
+  {
+    status = co_rejects_add(&r->rejects, &bad);
+    co_rejects_tell(&r->rejects, &bad, c->column.name, why);
+  }
   return status;
 }
 
@@ -257,7 +262,9 @@ static co_status check_block_keys(co_raw_rows *r, const co_scan_block *block) {
     for (int64_t i = 0; i < part->count; i++) {
       const co_cell key = co_cell_trim(co_block_cell(block, part, i, r->key), NULL);
       const co_bad_cell bad = {block->file, part->places[i].row, r->key, CO_REJECT_NO_KEY};
-      if (co_cell_is_missing(&key)) CO_RETURN_IF_FAILED(co_rejects_add(&r->rejects, &bad));
+      if (!co_cell_is_missing(&key)) continue;
+      CO_RETURN_IF_FAILED(co_rejects_add(&r->rejects, &bad));
+      co_rejects_tell(&r->rejects, &bad, r->key_name, "the key is missing");
     }
   }
   return CO_OK;

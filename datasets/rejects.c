@@ -79,6 +79,15 @@ void co_rejects_settle(co_rejects *r) {
   r->count = kept;
 }
 
+// Threads may tell in any order.
+void co_rejects_tell(co_rejects *r, const co_bad_cell *cell, const char *column,
+                     const char *reason) {
+  if (r->first.row && by_place(cell, &r->first) >= 0) return;
+  r->first = *cell;
+  snprintf(r->first_reason, sizeof r->first_reason, "%s%.100s%s%s", column ? "column '" : "",
+           column ? column : "", column ? "': " : "", reason);
+}
+
 const co_bad_cell *co_rejects_find(const co_rejects *r, int64_t file, int64_t row) {
   int64_t low = 0, high = r->count;
   while (low < high) {
@@ -98,11 +107,15 @@ int64_t co_rejects_total(const co_rejects *r) {
 }
 
 co_status co_rejects_check(const co_rejects *r, const char *path, int64_t rows) {
-  return co_reject_rule_check(&r->rule, path, rows, co_rejects_total(r));
+  char first[320] = "", file[32] = "";
+  if (r->first.file) snprintf(file, sizeof file, "file %" PRId64 ", ", r->first.file + 1);
+  if (r->first.row)
+    snprintf(first, sizeof first, "%srow %" PRId64 ", %s", file, r->first.row, r->first_reason);
+  return co_reject_rule_check(&r->rule, path, rows, co_rejects_total(r), first);
 }
 
 co_status co_reject_rule_check(const co_reject_rule *rule, const char *path, int64_t rows,
-                               int64_t bad) {
+                               int64_t bad, const char *first) {
   double all = (double)(rows + bad), most = rule->share ? rule->most * all : rule->most;
   if ((double)bad <= most) return CO_OK;
   char limit[48];
@@ -110,9 +123,10 @@ co_status co_reject_rule_check(const co_reject_rule *rule, const char *path, int
            rule->share ? " %" : "");
   co_status status =
       co_fail_at(CO_ERR_DATA, path, 0, 0,
-                 "%" PRId64 " of %" PRId64 " rows cannot be taken, more than the %s allowed", bad,
-                 rows + bad, limit);
-  co_hint("--on-error fail tells the first one, --max-errors N or P%% allows more");
+                 "%" PRId64 " of %" PRId64 " rows cannot be taken, more than the %s allowed%s%s",
+                 bad, rows + bad, limit, *first ? ", such as " : "", first);
+  co_hint("correct them, or allow more by --max-errors N or P%%; --on-error quarantine then lists "
+          "them all");
   return status;
 }
 

@@ -46,20 +46,26 @@ typedef struct co_rejects {
   co_reject_rule rule;
   co_bad_cell *cells; // sorted, one a row, after co_rejects_settle
   int64_t count, capacity;
-  int64_t damaged; // rows, of the last pass
+  int64_t damaged;   // rows, of the last pass
+  co_bad_cell first; // of all that were told; row 0 = none
+  char first_reason[240];
 } co_rejects;
 
 void co_rejects_init(co_rejects *rejects, co_context *ctx, const co_reject_rule *rule);
 void co_rejects_free(co_rejects *rejects);
 co_status co_rejects_add(co_rejects *rejects, const co_bad_cell *cell);
 void co_rejects_settle(co_rejects *rejects);
+// For the message of co_rejects_check: why the row of `cell` cannot be taken; column -1 = damaged as a whole.
+void co_rejects_tell(co_rejects *rejects, const co_bad_cell *cell, const char *column,
+                     const char *reason);
 // The bad cell for which the row is passed over, NULL if it is not. Any thread.
 const co_bad_cell *co_rejects_find(const co_rejects *rejects, int64_t file, int64_t row);
 int64_t co_rejects_total(const co_rejects *rejects);
 // Of `rows` good ones. CO_ERR_DATA if there are more bad ones than may be.
 co_status co_rejects_check(const co_rejects *rejects, const char *path, int64_t rows);
+// `first` names one and its reason, "" = not known.
 co_status co_reject_rule_check(const co_reject_rule *rule, const char *path, int64_t rows,
-                               int64_t bad);
+                               int64_t bad, const char *first);
 void co_reject_explain(char out[160], co_reject_reason reason, const co_cell *cell);
 
 // ---- the file ----------------------------------------------------------------------------------

@@ -170,11 +170,14 @@ static const co_cell *shown_key(const co_scan *s, const co_cell *cells,
   return out;
 }
 
-static co_status write_bad_cell(co_scan *s, const co_row_part *part, int64_t i,
-                                const co_bad_cell *bad) {
+// What is passed over is told for a message, and written where there is a file.
+static co_status tell_bad_cell(co_scan *s, const co_row_part *part, int64_t i,
+                               const co_bad_cell *bad) {
   char reason[160];
   int64_t column = s->mapped ? s->map[bad->column] : bad->column;
   co_reject_explain(reason, bad->reason, &part->cells[i * s->rows->column_count + column]);
+  co_rejects_tell(s->options->rejects, bad, s->names[bad->column], reason);
+  if (!s->options->file) return CO_OK;
   const co_row_place place = shown_place(s, &part->places[i]);
   char text[CO_PSEUDONYM_TEXT];
   co_cell room;
@@ -183,11 +186,15 @@ static co_status write_bad_cell(co_scan *s, const co_row_part *part, int64_t i,
                             reason);
 }
 
-static co_status write_bad_row(co_scan *s, const co_bad_row *bad) {
+// `row`: of the file's that stand before what its place counts from.
+static co_status tell_bad_row(co_scan *s, const co_bad_row *bad, int64_t row) {
   bool named = bad->column >= 0 && bad->column < s->rows->column_count;
+  const char *column = named ? s->rows->names[bad->column] : NULL;
+  const co_bad_cell cell = {.file = s->file, .row = bad->place.row + row, .column = -1};
+  co_rejects_tell(s->options->rejects, &cell, column, bad->reason);
+  if (!s->options->file) return CO_OK;
   const co_row_place place = shown_place(s, &bad->place);
-  return co_reject_file_add(s->options->file, s->rows->shown, &place, NULL,
-                            named ? s->rows->names[bad->column] : NULL, bad->reason);
+  return co_reject_file_add(s->options->file, s->rows->shown, &place, NULL, column, bad->reason);
 }
 
 // Takes the rows out that are passed over; what is bad is written in the order of the rows.
@@ -198,12 +205,12 @@ static co_status take_out(co_scan *s, co_row_part *part) {
   co_row_place *places = (co_row_place *)part->places;
   for (int64_t i = 0; i <= part->count; i++) {
     int64_t row = i < part->count ? places[i].row : INT64_MAX;
-    for (; s->options->file && told < part->bad_count && part->bad[told].place.row < row; told++)
-      CO_RETURN_IF_FAILED(write_bad_row(s, &part->bad[told]));
+    for (; told < part->bad_count && part->bad[told].place.row < row; told++)
+      CO_RETURN_IF_FAILED(tell_bad_row(s, &part->bad[told], 0));
     if (i == part->count) break;
     const co_bad_cell *bad = r->count ? co_rejects_find(r, s->file, row) : NULL;
     if (bad) {
-      if (s->options->file) CO_RETURN_IF_FAILED(write_bad_cell(s, part, i, bad));
+      CO_RETURN_IF_FAILED(tell_bad_cell(s, part, i, bad));
       continue;
     }
     if (kept != i) {
@@ -462,8 +469,9 @@ static co_status merge_part(void *user, int slot, co_row_part *rows, int64_t row
   bool worked = rows->count > 0;
   if (rows->bad_count && (!r || r->rule.on_error == CO_ON_ERROR_FAIL))
     cut_off(s, rows);
-  else if (r)
-    r->damaged += rows->bad_count;
+  else if (rows->bad_count)
+    CO_RETURN_IF_FAILED(tell_bad_row(s, rows->bad, row));
+  if (r && !s->failed) r->damaged += rows->bad_count;
   s->given += rows->count;
   CO_RETURN_IF_FAILED(look_up(s));
   co_scan_part part = part_of(s, rows);

@@ -577,6 +577,9 @@ co_status co_table_scoring_reject(co_table_scoring *t, const co_raw_part *part, 
   if (t->reject.on_error == CO_ON_ERROR_FAIL)
     return co_fail_at(CO_ERR_DATA, t->files.shown[0], 0, 0, "row %lld%s%s: %s",
                       (long long)place.row, key ? ", key " : "", key ? key : "", reason);
+  if (!*t->first_reject)
+    snprintf(t->first_reject, sizeof t->first_reject, "row %lld%s%.100s: %s", (long long)place.row,
+             key ? ", key " : "", key ? key : "", reason);
   t->result.rejected++;
   t->result.rows--;
   if (t->reject.on_error == CO_ON_ERROR_SKIP || !output) return CO_OK;
@@ -589,8 +592,8 @@ co_status co_table_scoring_reject(co_table_scoring *t, const co_raw_part *part, 
 
 co_status co_table_scoring_settle(co_table_scoring *t) {
   if (!t->arena) return CO_OK;
-  CO_RETURN_IF_FAILED(
-      co_reject_rule_check(&t->reject, t->files.shown[0], t->result.rows, t->result.rejected));
+  CO_RETURN_IF_FAILED(co_reject_rule_check(&t->reject, t->files.shown[0], t->result.rows,
+                                           t->result.rejected, t->first_reject));
   return co_reject_file_commit(t->reject_file);
 }
 

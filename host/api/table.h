@@ -136,6 +136,7 @@ typedef struct co_table_scoring {
   co_table_files files;
   co_raw_rows_result result;
   co_reject_rule reject;
+  char first_reject[240]; // of those some model cannot take: its row and why
   co_reject_file
       *reject_file; // rows that some model cannot take may follow; NULL = there is none yet
   bool members;

@@ -480,7 +480,7 @@ hint 4 '--encoding utf-16 reads it' "${table[@]}" -O wide.h5 wide.csv
 follow "${table[@]}" -O wide.h5 wide.csv --encoding utf-16
 { cat rows.csv && printf '1\n%.0s' 1 2 3; } >ragged.csv
 hint 2 'for example --max-errors 100, or' "${table[@]}" -O ragged.h5 ragged.csv --max-errors few
-hint 4 '--on-error fail tells the first one' "${table[@]}" -O ragged.h5 ragged.csv --on-error skip
+hint 4 'correct them, or allow more by --max-errors N or P%; --on-error quarantine' "${table[@]}" -O ragged.h5 ragged.csv --on-error skip
 follow "${table[@]}" -O ragged.h5 ragged.csv --on-error skip --max-errors '50%'
 { cat rows.csv && tail -n 1 rows.csv; } >twice.csv
 hint 4 '--duplicates drop leaves such rows out' "${table[@]}" -O twice.h5 twice.csv --duplicates fail

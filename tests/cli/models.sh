@@ -145,7 +145,7 @@ cmp -s skipped.out gaps.out || fail 'skipped rows'
 expect 0 "${gaps[@]}" --dataset gaps.csv --key customer -O ranked.out --columns key,strict_bought.rank
 [ "$(wc -l <ranked.out)" = 899 ] || fail 'places among rows that are left'
 refused 4 "row 20, key C-19: column 'visits': the value is missing" -- "${gaps[@]}" --dataset <(sed 31d gaps.csv) --key customer -O x.csv --on-error fail
-refused 4 '2 of 900 rows cannot be taken, more than the 1 allowed' -- "${gaps[@]}" --dataset gaps.csv --key customer -O x.csv --max-errors 1
+refused 4 "2 of 900 rows cannot be taken, more than the 1 allowed, such as row 20, key C-19: column 'visits': the value is missing" -- "${gaps[@]}" --dataset gaps.csv --key customer -O x.csv --max-errors 1
 if command -v sqlite3 >/dev/null; then
   sqlite3 gaps.db '.mode csv' '.import gaps.csv rows' 2>/dev/null
   expect 0 "${gaps[@]}" --dataset sqlite:gaps.db --source-table rows --key customer -O gapdb.out --json

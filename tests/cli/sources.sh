@@ -132,7 +132,10 @@ grep -qxF '43,42,,,"3 fields instead of 5","C-q,a,1","bad/t.csv"' y.h5.rejects.c
 expect 0 import -O z.h5 "${recipe[@]}" --on-error skip bad/t.csv --json
 [ "$(fingerprint)" = "$same" ] || fail 'rows that are skipped'
 [ ! -e z.h5.rejects.csv ] || fail 'rows that are skipped are in a file'
-refused 4 '3 of 403 rows cannot be taken, more than the 2 allowed' -- import -O w.h5 "${recipe[@]}" --on-error skip --max-errors 2 bad/t.csv
+refused 4 "3 of 403 rows cannot be taken, more than the 2 allowed, such as row 40, column 'town': the text is not UTF-8" -- import -O w.h5 "${recipe[@]}" --on-error skip --max-errors 2 bad/t.csv
+head -3 t.csv >few.csv
+echo 'C-z,a,1e999,1,No' >>few.csv
+refused 4 "such as row 3, column 'visits': '1e999' is beyond the range" -- import -O w.h5 "${recipe[@]}" --on-error skip few.csv
 refused 2 'must be rows, or a share' -- import -O w.h5 "${recipe[@]}" --max-errors many bad/t.csv
 refused 2 'not understood' -- import -O w.h5 "${recipe[@]}" --on-error shrug bad/t.csv
 expect 0 predict -m run --dataset bad/t.csv -O scores.csv --json
@@ -140,7 +143,7 @@ json rows=400 rejected=3
 cmp -s csv.csv scores.csv || fail 'good rows among bad ones are scored otherwise'
 [ "$(wc -l <scores.csv.rejects.csv)" = 4 ] || fail 'rejects of scoring'
 grep -q '3 rows cannot be taken and are not scored; they are in scores.csv.rejects.csv' err || fail 'rejects are told'
-refused 4 'more than the 0.5 % allowed' -- predict -m run --dataset bad/t.csv -O w.csv --max-errors 0.5%
+refused 4 "more than the 0.5 % allowed, such as row 40, column 'town': the text is not UTF-8" -- predict -m run --dataset bad/t.csv -O w.csv --max-errors 0.5%
 refused 4 'bad/t.csv:41: row 40' -- predict -m run --dataset bad/t.csv -O w.csv --on-error fail
 
 # ---- copies, and splits by time

@@ -142,7 +142,7 @@ cut -d';' -f1-3 customers.csv >narrow.csv
 refused 4 "narrow.csv:1: the model's input 'spend' is missing" -- predict -m run --dataset narrow.csv -O x.csv
 sed '7s/^\([^;]*;[^;]*\);[^;]*;/\1;many;/' customers.csv >wrong.csv
 refused 4 "wrong.csv:7: row 6, column 'visits': 'many' is no number" -- predict -m run --dataset wrong.csv -O x.csv --on-error fail
-refused 4 '1 of 600 rows cannot be taken, more than the 0.1 % allowed' -- predict -m run --dataset wrong.csv -O x.csv --max-errors 0.1%
+refused 4 "1 of 600 rows cannot be taken, more than the 0.1 % allowed, such as row 6, column 'visits': 'many' is no number" -- predict -m run --dataset wrong.csv -O x.csv --max-errors 0.1%
 sed '3s/^C-1;/C-0;/' customers.csv >twice.csv
 refused 4 'the key occurs in line 2 already' -- predict -m run --dataset twice.csv --key customer -O x.csv
 refused 4 "column 'spend' is an input" -- predict -m run --dataset customers.csv --key spend -O x.csv
