@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/api/baselines.h"
+#include "host/core/text_width.h"
 
 #include <math.h>
 #include <string.h>
@@ -79,12 +80,20 @@ static bool says(const co_comparison *c, int64_t baseline, int64_t output) {
   return *co_comparison_name(c, baseline, output);
 }
 
-// Texts' baselines have no probabilities.
+// A text's baselines have no probabilities, a number's no likelihood.
 static bool any_has(const co_comparison *c, int64_t output, int64_t k,
                     const co_evaluation_value *mine) {
   for (int64_t i = 0; i < c->count; i++)
     if (says(c, i, output) && !isnan(co_comparison_value(c, i, output, k, mine))) return true;
   return false;
+}
+
+// Nothing where a baseline has no such value: a dash would be the sign of a worse model.
+static void print_cell(co_text *text, double value, char sign) {
+  if (isnan(value))
+    co_text_printf(text, "%21s", "");
+  else
+    co_text_printf(text, " %c %-18.6g", sign, value);
 }
 
 static void print_output(co_text *text, const co_comparison *c, int64_t output) {
@@ -93,23 +102,23 @@ static void print_output(co_text *text, const co_comparison *c, int64_t output) 
   for (int64_t i = 0; i < c->count; i++)
     any = any || says(c, i, output);
   if (!any) return;
-  co_text_printf(text, "  %-45s %-10s", c->model->outputs[output].name, "model");
+  co_text_printf(text, "  ");
+  co_text_pad(text, c->model->outputs[output].name, 45, 0, false);
+  co_text_printf(text, " %-10s", "model");
   for (int64_t i = 0; i < c->count; i++)
     if (says(c, i, output)) co_text_printf(text, "   %-18s", co_comparison_name(c, i, output));
-  co_text_printf(text, "\n");
+  co_text_end_line(text);
   for (int64_t k = 0;
        k < CO_MOST_COMPARED && co_evaluation_metric(c->request->evaluation, output, k, &mine);
        k++) {
-    if (c->model->outputs[output].text && !any_has(c, output, k, &mine)) continue;
+    if (!any_has(c, output, k, &mine)) continue;
     co_text_printf(text, "  %-24s %-20s %-10.6g", "", mine.name, mine.value);
     for (int64_t i = 0; i < c->count; i++) {
       if (!says(c, i, output)) continue;
-      co_text_printf(
-          text, " %c %-18.6g",
-          co_comparison_sign(&co_comparison_pairs(c, i, output)[k], mine.higher_is_better),
-          co_comparison_value(c, i, output, k, &mine));
+      print_cell(text, co_comparison_value(c, i, output, k, &mine),
+                 co_comparison_sign(&co_comparison_pairs(c, i, output)[k], mine.higher_is_better));
     }
-    co_text_printf(text, "\n");
+    co_text_end_line(text);
   }
 }
 

@@ -121,39 +121,3 @@ co_status co_data_report_rows(cohort_result *result, const cohort_data *data, co
   report_tables(result, co_dataset_schema(dataset));
   return CO_OK;
 }
-
-// Bytes that go on with a character of UTF-8 take no column of their own.
-static bool goes_on(char byte) {
-  return ((unsigned char)byte & 0xC0) == 0x80;
-}
-
-int co_data_width(const char *text) {
-  int width = 0;
-  for (; *text; text++)
-    width += !goes_on(*text);
-  return width;
-}
-
-// What would break a line or steer a terminal is shown as a question mark.
-static void put_text(co_text *out, const char *text, size_t length) {
-  for (size_t i = 0; i < length; i++) {
-    bool control = (unsigned char)text[i] < 32 || text[i] == 127;
-    co_text_append(out, control ? "?" : &text[i], 1);
-  }
-}
-
-void co_data_pad(co_text *out, const char *text, int width, int most, bool right) {
-  int used = co_data_width(text);
-  bool cut = most && used > most;
-  size_t length = strlen(text);
-  if (cut) {
-    int left = most - 1;
-    for (length = 0; text[length] && (left > 0 || goes_on(text[length])); length++)
-      left -= !goes_on(text[length + 1]);
-    used = most;
-  }
-  if (right && used < width) co_text_printf(out, "%*s", width - used, "");
-  put_text(out, text, length);
-  if (cut) co_text_printf(out, "…");
-  if (!right && used < width) co_text_printf(out, "%*s", width - used, "");
-}

@@ -24,10 +24,6 @@ co_status co_data_write_sheet(co_dataset *dataset, co_context *ctx,
                               const cohort_data_show_options *o, cohort_result *result);
 co_status co_data_report_rows(cohort_result *result, const cohort_data *data, co_dataset *dataset);
 
-// `text` in `width` columns of a terminal at least, cut at `most` (0 = never) with an ellipsis; to the
-// right where `right`.
-void co_data_pad(co_text *out, const char *text, int width, int most, bool right);
-int co_data_width(const char *text); // columns that it takes, one a character
 // 1234567 as "1,234,567"
 void co_data_count(char out[32], int64_t count);
 

@@ -2,6 +2,7 @@
 // cohort_data_check: the leakage linter.
 #include "datasets/check.h"
 #include "host/api/data.h"
+#include "host/core/text_width.h"
 
 static void report_finding(cohort_result *result, const co_finding *finding) {
   co_json *json = &result->json;
@@ -26,12 +27,12 @@ static void report_finding(cohort_result *result, const co_finding *finding) {
   co_text_printf(&result->text, "\n%-7s  %s", co_severity_name(finding->severity), finding->id);
   if (finding->column) {
     co_text_printf(&result->text, ": ");
-    co_data_pad(&result->text, finding->column, 0, 60, false);
+    co_text_pad(&result->text, finding->column, 0, 60, false);
   }
   co_text_printf(&result->text, "\n         ");
-  co_data_pad(&result->text, finding->message, 0, 0, false);
+  co_text_pad(&result->text, finding->message, 0, 0, false);
   co_text_printf(&result->text, "\n         way out: ");
-  co_data_pad(&result->text, finding->way_out, 0, 0, false);
+  co_text_pad(&result->text, finding->way_out, 0, 0, false);
   co_text_printf(&result->text, "\n");
 }
 

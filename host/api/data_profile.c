@@ -8,6 +8,7 @@
 
 #include "datasets/view.h"
 #include "host/api/data.h"
+#include "host/core/text_width.h"
 
 enum { ALL = CO_SPLIT_COUNT, PARTS = CO_SPLIT_COUNT + 1, NAME = 28, TYPE = 8, CELL = 10 };
 
@@ -176,7 +177,7 @@ static void print_cell(co_text *text, int width, const char *format, double valu
   else
     snprintf(cell, sizeof cell, format, value);
   co_text_printf(text, "  ");
-  co_data_pad(text, cell, width, 0, true);
+  co_text_pad(text, cell, width, 0, true);
 }
 
 static void print_count(co_text *text, int width, int64_t count, bool exact) {
@@ -184,7 +185,7 @@ static void print_count(co_text *text, int width, int64_t count, bool exact) {
   co_data_count(digits, count);
   snprintf(cell, sizeof cell, "%s%s", exact ? "" : "~", digits);
   co_text_printf(text, "  ");
-  co_data_pad(text, cell, width, 0, true);
+  co_text_pad(text, cell, width, 0, true);
 }
 
 static void print_missing(co_text *text, const co_profile *part) {
@@ -196,17 +197,17 @@ static void print_missing(co_text *text, const co_profile *part) {
 static int name_width(const profiling *p) {
   int width = 8;
   for (int64_t i = 0; i < p->count; i++) {
-    int own = co_data_width(p->columns[i].column->name);
+    int own = co_text_width(p->columns[i].column->name);
     if (own > width) width = own;
   }
   return width < NAME ? width : NAME;
 }
 
 static void print_name(co_text *text, const profiling *p, const column_profile *c, bool typed) {
-  co_data_pad(text, c->column->name, name_width(p), NAME, false);
+  co_text_pad(text, c->column->name, name_width(p), NAME, false);
   if (typed) {
     co_text_printf(text, "  ");
-    co_data_pad(text, co_column_type_name(c->column->type), TYPE, 0, false);
+    co_text_pad(text, co_column_type_name(c->column->type), TYPE, 0, false);
   }
 }
 
@@ -217,7 +218,7 @@ static void print_top(co_text *text, const co_column *column, const co_profile *
     const char *name = co_class_name(column, part->top[i].code);
     char share[32];
     snprintf(share, sizeof share, " %.1f %%", 100 * share_of(part, part->top[i].count));
-    int own = co_data_width(name),
+    int own = co_text_width(name),
         needed = (own < MOST ? own : MOST) + (int)strlen(share) + 2 * !!i;
     bool last = i + 1 == part->distinct;
     if (i && needed + (last ? 0 : 3) > width) {
@@ -225,7 +226,7 @@ static void print_top(co_text *text, const co_column *column, const co_profile *
       return;
     }
     co_text_printf(text, i ? ", " : "");
-    co_data_pad(text, name, 0, MOST, false);
+    co_text_pad(text, name, 0, MOST, false);
     co_text_printf(text, "%s", share);
     width -= needed;
   }
@@ -245,7 +246,7 @@ static void print_targets(co_text *text, const profiling *p) {
     }
     print_name(text, p, c, false);
     co_text_printf(text, "  ");
-    co_data_pad(text, binary ? co_class_name(c->column, 1) : "mean", 24, 24, false);
+    co_text_pad(text, binary ? co_class_name(c->column, 1) : "mean", 24, 24, false);
     for (int s = 0; s < CO_SPLIT_COUNT; s++)
       print_cell(text, 10, binary ? "%.2f %%" : "%.6g", c->part[s].mean * (binary ? 100 : 1));
     co_text_printf(text, "\n");
@@ -261,7 +262,7 @@ static void print_of(co_text *text, const co_column *column, double value) {
   }
   co_date_print(floor(value / 86400) * 86400, date, sizeof date);
   co_text_printf(text, "  ");
-  co_data_pad(text, date, CELL, 0, true);
+  co_text_pad(text, date, CELL, 0, true);
 }
 
 static void print_spread(co_text *text, const co_column *column, double sd) {

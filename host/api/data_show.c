@@ -6,6 +6,7 @@
 
 #include "datasets/view.h"
 #include "host/api/data.h"
+#include "host/core/text_width.h"
 
 enum { MOST_ROWS = 100000, CELL = 24 };
 
@@ -117,11 +118,11 @@ static bool is_right(const shown_column *c) {
 
 static co_status column_width(const showing *s, const shown_column *c, int *width) {
   char room[CO_DATASET_KEY_MAX + 1];
-  *width = co_data_width(c->name);
+  *width = co_text_width(c->name);
   for (int64_t row = 0; row < s->rows; row++) {
     const char *value;
     CO_RETURN_IF_FAILED(cell(s, c, sample_of(s, row), room, sizeof room, &value));
-    int own = co_data_width(value);
+    int own = co_text_width(value);
     if (own > *width) *width = own;
   }
   if (*width > CELL) *width = CELL;
@@ -139,7 +140,7 @@ static co_status print_block(const showing *s, co_text *text, const int *widths,
       bool last = i + 1 == end;
       if (row >= 0) CO_RETURN_IF_FAILED(cell(s, c, sample_of(s, row), room, sizeof room, &value));
       if (i) co_text_printf(text, "  ");
-      co_data_pad(text, value, last && !is_right(c) ? 0 : widths[i], CELL, is_right(c));
+      co_text_pad(text, value, last && !is_right(c) ? 0 : widths[i], CELL, is_right(c));
     }
     co_text_append(text, "\n", 1);
   }

@@ -7,6 +7,7 @@
 #include "host/api/compare.h"
 #include "host/api/evaluate_details.h"
 #include "host/api/table.h"
+#include "host/core/text_width.h"
 #include "host/eval/evaluation.h"
 #include "host/eval/opening.h"
 #include "host/eval/slices.h"
@@ -26,11 +27,12 @@ static void print_metrics(co_text *text, const co_evaluation *evaluation) {
   co_evaluation_value value;
   for (int64_t i = 0; i < evaluation->model->output_count; i++)
     for (int64_t k = 0; co_evaluation_metric(evaluation, i, k, &value); k++) {
-      co_text_printf(text, "  %-24s %-20s %-10.6g", evaluation->model->outputs[i].name, value.name,
-                     value.value);
+      co_text_printf(text, "  ");
+      co_text_pad(text, evaluation->model->outputs[i].name, 24, 0, false);
+      co_text_printf(text, " %-20s %-10.6g", value.name, value.value);
       if (!isnan(value.interval.low))
         co_text_printf(text, " [%.6g, %.6g]", value.interval.low, value.interval.high);
-      co_text_printf(text, "\n");
+      co_text_end_line(text);
     }
 }
 
@@ -313,7 +315,10 @@ static co_status compare_model(evaluating *e, const evaluated *m, cohort_result 
                                   .metric = pairs.metrics[k],
                                   .found = &pairs.found[k]};
       co_pair_render(&result->json, "model", &pair);
-      co_text_printf(&result->text, "  %-24s %-20s %-24s", pair.output, pair.metric->name, pair.of);
+      co_text_printf(&result->text, "  ");
+      co_text_pad(&result->text, pair.output, 24, 0, false);
+      co_text_printf(&result->text, " %-20s ", pair.metric->name);
+      co_text_pad(&result->text, pair.of, 24, 0, false);
       co_pair_print(&result->text, pair.found, pair.metric->higher_is_better);
       co_text_printf(&result->text, "\n");
     }

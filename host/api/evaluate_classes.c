@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "host/api/evaluate_details.h"
+#include "host/core/text_width.h"
 
 enum { MOST_PRINTED = 50 };
 
@@ -48,8 +49,10 @@ static void render_class(co_json *json, const co_output_feature *output, int64_t
 static void print_class(co_text *text, const co_output_feature *output, int64_t class_,
                         const co_class_rates *rates, const double *counts) {
   const int64_t other = mistaken_for(counts, output->width, class_);
-  co_text_printf(text, "  %-24s %8.6g  %9.4f  %6.4f  %6.4f", name_of(output, class_),
-                 rates->support, rates->precision, rates->recall, rates->f1);
+  co_text_printf(text, "  ");
+  co_text_pad(text, name_of(output, class_), 24, 0, false);
+  co_text_printf(text, " %8.6g  %9.4f  %6.4f  %6.4f", rates->support, rates->precision,
+                 rates->recall, rates->f1);
   if (other >= 0)
     co_text_printf(text, "  %s (%.6g)", name_of(output, other),
                    counts[class_ * output->width + other]);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/config/config.h"
+#include "host/core/text_width.h"
 #include "host/eval/calibration.h"
 #include "host/eval/slices.h"
 
@@ -208,7 +209,9 @@ co_status co_evaluate_details(cohort_result *result, const co_evaluation *e) {
 static void render_slice_output(cohort_result *result, const co_evaluation *e, int64_t output,
                                 const co_slice *slice, const co_measured *measured) {
   co_json *json = &result->json;
-  co_text_printf(&result->text, "  %-24s %8lld", slice->name, (long long)slice->rows);
+  co_text_printf(&result->text, "  ");
+  co_text_pad(&result->text, slice->name, 24, 0, false);
+  co_text_printf(&result->text, " %8lld", (long long)slice->rows);
   co_json_key(json, e->model->outputs[output].name);
   co_json_open(json, '{');
   if (measured->type == CO_COLUMN_BINARY && measured->finite && measured->rows) {

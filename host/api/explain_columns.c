@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/api/explain.h"
+#include "host/core/text_width.h"
 
 // What is told of a row.
 typedef struct told {
@@ -101,9 +102,13 @@ static void put_text(const co_explaining *e, co_text *text, const told *row, boo
   const char *unit = is_binary(e) ? "log-odds " : class_of(e, row) ? "logit " : "";
   co_text_printf(text, " %s%.4g; the mean training row %.4g\n", unit, row->head.value,
                  row->head.reference);
-  for (int64_t i = 0; i < row->count; i++)
-    co_text_printf(text, "  %-28.28s %-24.24s %+10.4f\n", row->effects[i].name,
-                   row->effects[i].value, row->effects[i].effect);
+  for (int64_t i = 0; i < row->count; i++) {
+    co_text_printf(text, "  ");
+    co_text_pad(text, row->effects[i].name, 28, 28, false);
+    co_text_printf(text, " ");
+    co_text_pad(text, row->effects[i].value, 24, 24, false);
+    co_text_printf(text, " %+10.4f\n", row->effects[i].effect);
+  }
 }
 
 // ---- rows --------------------------------------------------------------------------------------

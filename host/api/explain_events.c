@@ -5,6 +5,7 @@
 
 #include "host/api/data.h"
 #include "host/api/explain.h"
+#include "host/core/text_width.h"
 #include "host/eval/timeline.h"
 
 enum { CELL = 64, WIDTH = 58, SCORED = 1 << 18 }; // at once: rows, each with fewer events each time
@@ -147,7 +148,7 @@ static co_status put_text(const telling *t, co_text *text, const told *of, bool 
     else
       co_text_printf(&values, "and those before");
     co_text_printf(text, "  %6lld  ", (long long)step.number);
-    co_data_pad(text, values.length ? values.data : "", WIDTH, WIDTH, false);
+    co_text_pad(text, values.length ? values.data : "", WIDTH, WIDTH, false);
     co_text_printf(text, " %+10.4f %10.4g\n", step.effect,
                    co_timeline_score(t->timeline, step.value));
   }

@@ -6,6 +6,7 @@
 
 #include "host/api/api.h"
 #include "host/core/file.h"
+#include "host/core/text_width.h"
 #include "host/device/backend.h"
 #include "host/device/choices.h"
 #include "host/eval/decoding.h"
@@ -199,8 +200,9 @@ static void report_layers(const planning *p, cohort_result *result) {
     int64_t parameters = layer_parameters(graph, layer->name, &frozen, &rate);
     char text[96];
     co_shape_print(shape, text, sizeof text);
-    co_text_printf(&result->text, "%-32s %-20s %-22s %12lld%s", layer->name, layer->class_->name,
-                   text, (long long)parameters, frozen ? "  frozen" : "");
+    co_text_pad(&result->text, layer->name, 32, 0, false);
+    co_text_printf(&result->text, " %-20s %-22s %12lld%s", layer->class_->name, text,
+                   (long long)parameters, frozen ? "  frozen" : "");
     if (!frozen && rate != 1) co_text_printf(&result->text, "  rate x %.3g", rate);
     co_text_printf(&result->text, "\n");
     co_json_open(json, '{');

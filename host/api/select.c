@@ -10,6 +10,7 @@
 #include "host/api/select.h"
 #include "host/config/tree.h"
 #include "host/core/output.h"
+#include "host/core/text_width.h"
 #include "host/eval/importance.h"
 #include "host/eval/opening.h"
 #include "host/feed/fit_features.h"
@@ -357,7 +358,7 @@ static void report(selection *s, cohort_result *result) {
   for (int64_t i = 0; i < s->count; i++) {
     const candidate *c = &s->candidates[i];
     co_text_printf(&result->text, "  %-4s ", c->chosen ? "yes" : "no");
-    co_data_pad(&result->text, c->name, 32, 60, false);
+    co_text_pad(&result->text, c->name, 32, 60, false);
     if (c->judged)
       co_text_printf(&result->text, "  %.6f\n", c->relevance.score);
     else

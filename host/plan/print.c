@@ -2,6 +2,7 @@
 // The table of a plan's operations.
 #include <string.h>
 
+#include "host/core/text_width.h"
 #include "host/plan/plan.h"
 
 static void print_count(co_text *out, double value, const char *const *units, double base) {
@@ -85,7 +86,6 @@ static void print_launches(co_text *out, const co_plan_op *op) {
   if (op->choice.refused)
     co_text_printf(out, "%sby %s", reason || why || op->choice.way ? "; not " : "not ",
                    op->choice.refused);
-  co_text_printf(out, "\n");
 }
 
 void co_plan_print(const co_plan *plan, co_text *out) {
@@ -102,15 +102,17 @@ void co_plan_print(const co_plan *plan, co_text *out) {
     const co_tensor_desc *result = &op->desc.out[0];
     char shape[96];
     co_shape_print(&result->shape, shape, sizeof shape);
-    co_text_printf(out, "%-28s %-24s %-22s %-4s %-14s %-24s ", op->layer ? op->layer : "",
-                   co_op_get_info(op->desc.op)->name, shape, co_dtype_name(result->dtype),
-                   backend->api->layout_name(backend, result->layout), op->choice.implementation);
+    co_text_pad(out, op->layer ? op->layer : "", 28, 0, false);
+    co_text_printf(out, " %-24s %-22s %-4s %-14s %-24s ", co_op_get_info(op->desc.op)->name, shape,
+                   co_dtype_name(result->dtype), backend->api->layout_name(backend, result->layout),
+                   op->choice.implementation);
     print_bytes(out, output_bytes(plan, op));
     co_text_printf(out, " ");
     print_flops(out, co_op_flops(&op->desc));
     if (counted)
       print_launches(out, op);
     else
-      co_text_printf(out, "  %s\n", op->note ? op->note : "");
+      co_text_printf(out, "  %s", op->note ? op->note : "");
+    co_text_end_line(out);
   }
 }

@@ -113,7 +113,9 @@ grep -q "INFO train validation rows were still better told at the last epoch: mo
 grep -q "WARN baselines 'purchases': the baseline [a-z_]* has mae [0-9.]* on 15 validation rows, better than the model's" err ||
   fail "not said that a baseline is better: $(cat err)"
 expect 0 evaluate -m law --dataset v.h5 --split test
-[ "$(grep -c ' nll  *-*[0-9.]* * nan' out)" = 2 ] || fail "baselines have no likelihood: $(cat out)"
+[ "$(grep -c ' nll ' out)" = 2 ] || fail "a likelihood that baselines have not is told beside them: $(cat out)"
+! sed '1,/^beside/d' out | grep -qw nan || fail "a value that a baseline has not: $(cat out)"
+! grep -q ' $' out || fail "blanks at the ends of lines: $(cat out)"
 expect 0 predict -m law --dataset v.h5 -O law.csv
 awk -F, 'NR > 1 && !($2 > 0 && $3 > 0 && $2 < 1e9 && $3 < 1e9) { exit 1 }' law.csv || fail "no expected values"
 expect 0 predict -m law --source events=log.csv --as-of 2011-06-01 -O law2.csv

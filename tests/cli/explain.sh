@@ -93,6 +93,29 @@ refused 2 "no output 'x'" -- "${explain[@]}" --target x
 refused 9 'e.csv' -- "${explain[@]}" -O e.csv
 refused 2 'a raw table has none' -- "${explain[@]}" --split test
 
+# ---- names that take fewer columns than bytes do not shift their lines
+awk 'BEGIN {
+  print "client,région,dépense,评论数,acheté"
+  for (i = 0; i < 400; i++) print "C-" i (i % 3 ? ",Île," : ",Nord,") i % 7 "," i % 5 (i % 7 > 3 ? ",oui" : ",non")
+}' >accents.csv
+expect 0 train --target acheté --key client --dataset accents.csv --run-dir accents --set trainer.max_epochs=1
+# How many columns $1 starts in: a character of two bytes takes one column, those here of three take two.
+starts() {
+  LC_ALL=C sed 's/[\xE0-\xEF]\(..\)/\1ww/g; s/[\x80-\xBF]//g; s/[\xC2-\xDF]/x/g' | LC_ALL=C awk -v what="$1" '
+    { at = match($0, what) }
+    at && !seen[at]++ { n++ }
+    END { print n + 0 }'
+}
+expect 0 explain -m accents --dataset accents.csv --row C-3 --row C-4
+[ "$(grep '^  ' out | starts '[-+][0-9.]*$')" = 1 ] || fail "effects under each other: $(cat out)"
+expect 0 evaluate -m accents --dataset accents/dataset.h5
+[ "$(sed '1,/^beside/d; /tenths/,$d' out | grep -E ' (model|log_loss|accuracy) ' | starts '(model|[0-9]\.[0-9]+)')" = 1 ] ||
+  fail "metrics under each other: $(cat out)"
+! grep -q ' $' out || fail "blanks at the ends of lines: $(cat out)"
+expect 0 plan -c accents/config.yaml --dataset accents/dataset.h5
+[ "$(starts ' dense ' <out)" = 1 ] || fail "operations under each other: $(cat out)"
+! grep -q ' $' out || fail "blanks at the ends of lines: $(cat out)"
+
 # ---- the report
 expect 0 report run -O report.html --json
 [ "$("$check_json" attribution.visits=x <out 2>&1 | sed -n "s/.*found '\([^']*\)'.*/\1/p" | awk '{ print ($1 > 0.5) }')" = 1 ] || fail 'mean effects'
