@@ -98,6 +98,8 @@ static co_status sample_cutoffs(co_events_import *m, int64_t entity, const co_ev
                    s.label);
     m->result->positives += o->sampling == CO_SAMPLE_CUTOFFS && s.label[CO_LABEL_ANY] > 0;
     measure_rfm(m, events, seen, cutoff, s.rfm);
+    m->result->empty += !seen;
+    m->result->unknown += !count;
     if (o->sampling == CO_SAMPLE_AS_OF)
       s.split = CO_SPLIT_TEST;
     else if (o->cutoff_count > 1)
@@ -217,6 +219,7 @@ static co_status sample_rows(co_events_import *m, int64_t entity, const co_event
     co_event_sample *s = &m->samples[m->row[i]];
     *s = (co_event_sample){.entity = entity, .begin = base, .end = base + seen, .as_of = date};
     m->result->empty += !seen;
+    m->result->unknown += !count;
     m->result->late += date > m->log.last_time;
     measure_rfm(m, events, seen, date, s->rfm);
   }

@@ -559,6 +559,11 @@ static co_status write_into(co_events_import *m) {
   CO_RETURN_IF_FAILED(write_entities(m));
   CO_RETURN_IF_FAILED(co_event_check_rows(m));
   CO_RETURN_IF_FAILED(write_samples(m));
+  if (o->schema && m->result->empty)
+    co_log(m->ctx, CO_LOG_INFO, "samples",
+           "no history: %" PRId64 " of %" PRId64 " rows have no event before their date, %" PRId64
+           " of them unknown keys",
+           m->result->empty, o->row_count, m->result->unknown);
   return o->joined ? write_items(m) : CO_OK;
 }
 

@@ -108,7 +108,9 @@ typedef struct co_import_events_result {
   int64_t rows[3]; // samples per split
   int64_t lines, events, entities, items;
   int64_t no_entity, no_time, no_value, excluded, unseen, unknown_targets;
-  int64_t empty, late;      // of CO_SAMPLE_ROWS: see no event; are of after the last one
+  int64_t empty,
+      late; // of CO_SAMPLE_ROWS: see no event; are of after the last one. Of CO_SAMPLE_AS_OF the former …
+  int64_t unknown;          // … and of both, those whose entity has no event at all
   int64_t unlisted;         // items that the table of items lacks
   int64_t newcomers;        // items that the schema lacks and the table has
   co_new_classes new_items; // … as classes, where members are asked for

@@ -136,11 +136,16 @@ static inline void look_at_text(const counting *w, int64_t row, const co_cell *c
     keep_cell(&f->first, w, row, cell);
 }
 
+// Three words and more. Chinese and Japanese have no blanks: six characters of U+3000 to U+9FFF, more than most
+// names of persons have.
 static bool is_sentence(const co_cell *cell) {
-  int blanks = 0;
-  for (size_t i = 1; i < cell->length && blanks < 2; i++)
-    blanks += cell->text[i] == ' ' && cell->text[i - 1] != ' ';
-  return blanks == 2;
+  int blanks = 0, wide = 0;
+  for (size_t i = 0; i < cell->length && blanks < 2 && wide < 6; i++) {
+    const unsigned char c = (unsigned char)cell->text[i];
+    blanks += c == ' ' && i && cell->text[i - 1] != ' ';
+    wide += c >= 0xE3 && c <= 0xE9;
+  }
+  return blanks == 2 || wide == 6;
 }
 
 // What a cell says that occurs so often, first in `row`.

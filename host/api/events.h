@@ -13,8 +13,9 @@
 // … and samples that are made of its cut-offs.
 #define CO_EVENTS_SAMPLES "samples"
 
-// A time that an option gives. CO_ERR_USAGE naming it.
-co_status co_events_time(int64_t *out, const char *option, const char *text);
+// A time that an option gives: ISO 8601, or as the log's are written (as of co_event_recipe.time_format), also
+// without their time of day. CO_ERR_USAGE naming it.
+co_status co_events_time(int64_t *out, const char *option, const char *text, const char *format);
 // The same of a duration: "90d", "30m"; NULL leaves *out as it is.
 co_status co_events_duration(int64_t *out, const char *option, const char *text);
 // session_gap of the recipe.

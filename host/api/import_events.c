@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "datasets/dataset.h"
+#include "datasets/date.h"
 #include "datasets/moment.h"
 #include "datasets/spool.h"
 #include "host/api/events.h"
@@ -13,11 +14,26 @@ static void forward_progress(void *user, const char *what, int64_t done, int64_t
   co_watch_progress(&((cohort_context *)user)->watch, what, "bytes", done, total, NULL);
 }
 
-co_status co_events_time(int64_t *out, const char *option, const char *text) {
+// What stands before the time of day, which follows behind a blank or T.
+static bool read_day(const co_cell *cell, const char *format, int64_t *out) {
+  char day[64];
+  const size_t length = strcspn(format, " T");
+  if (length >= sizeof day || !format[length]) return false;
+  memcpy(day, format, length);
+  day[length] = '\0';
+  return co_date_check_format(day) == CO_OK && co_moment_read_as(cell, day, out);
+}
+
+co_status co_events_time(int64_t *out, const char *option, const char *text, const char *format) {
   const co_cell cell = {text, strlen(text)};
   if (co_moment_read(&cell, out)) return CO_OK;
+  if (format && (co_moment_read_as(&cell, format, out) || read_day(&cell, format, out)))
+    return CO_OK;
   co_status status = co_fail(CO_ERR_USAGE, "--%s %.100s: no time", option, text);
-  co_hint("2011-12-31, or '2011-12-31 23:59:59' (UTC, or with a zone such as +01:00)");
+  if (format)
+    co_hint("as the log's times are, '%.100s', or 2011-12-31", format);
+  else
+    co_hint("2011-12-31, or '2011-12-31 23:59:59' (UTC, or with a zone such as +01:00)");
   return status;
 }
 
@@ -67,7 +83,8 @@ static co_status choose_sampling(co_import_events_options *out,
     out->cutoff_count = timed;
     if (o->keep_new_items && !timed)
       return co_fail(CO_ERR_USAGE, "--keep-new-items goes with --next-item time:T");
-    return timed ? co_events_time(times, "next-item time:", o->next_item + 5) : CO_OK;
+    return timed ? co_events_time(times, "next-item time:", o->next_item + 5, o->time_format)
+                 : CO_OK;
   }
   if (o->keep_new_items) {
     co_status status = co_fail(CO_ERR_USAGE, "--keep-new-items goes with --next-item time:T");
@@ -89,7 +106,7 @@ static co_status choose_sampling(co_import_events_options *out,
   out->sampling = CO_SAMPLE_CUTOFFS;
   out->cutoff_count = o->cutoff_count;
   for (int64_t i = 0; i < o->cutoff_count; i++) {
-    CO_RETURN_IF_FAILED(co_events_time(&times[i], "cutoff", o->cutoffs[i]));
+    CO_RETURN_IF_FAILED(co_events_time(&times[i], "cutoff", o->cutoffs[i], o->time_format));
     for (int64_t k = 0; k < i; k++)
       if (times[k] == times[i])
         return co_fail(CO_ERR_USAGE, "--cutoff %.100s is given twice", o->cutoffs[i]);

@@ -375,6 +375,16 @@ static co_status list_datasets(co_event_scoring *s, co_model_list *list) {
   return CO_OK;
 }
 
+// Imports of logs make no sample of a customer without events: no model of theirs has learned of such.
+static void tell_empty(const co_event_scoring *s) {
+  const co_import_events_result *r = &s->readings[0].result;
+  if (r->empty)
+    co_log(s->ctx, CO_LOG_WARN, "events",
+           "no history: %lld of %lld rows have no event before --as-of, %lld of them unknown keys; "
+           "the training had no such row, so nothing tells how good their scores are",
+           (long long)r->empty, (long long)s->population_count, (long long)r->unknown);
+}
+
 static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics *problems) {
   const cohort_predict_options *o = &s->options;
   const char *const *logs;
@@ -386,7 +396,8 @@ static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics 
   CO_RETURN_IF_FAILED(check(s, o));
   CO_RETURN_IF_FAILED(co_table_list_sources(&logs, &log_count, o->sources, o->source_count,
                                             CO_EVENTS_LOG, s->arena));
-  CO_RETURN_IF_FAILED(co_events_time(&s->as_of, "as-of", o->as_of));
+  CO_RETURN_IF_FAILED(
+      co_events_time(&s->as_of, "as-of", o->as_of, s->readings[0].recipe.time_format));
   if (o->population)
     CO_RETURN_IF_FAILED(co_events_population(&s->population, &s->population_count, s->ctx, s->arena,
                                              o->population, s->readings[0].recipe.entity));
@@ -394,6 +405,7 @@ static co_status begin(co_event_scoring *s, co_model_list *list, co_diagnostics 
       co_table_files_begin(&s->log, s->context, s->arena, logs, NULL, log_count, &o->source));
   for (int64_t i = 0; i < s->count; i++)
     CO_RETURN_IF_FAILED(write_events(s, &s->readings[i]));
+  tell_empty(s);
   return list_datasets(s, list);
 }
 

@@ -274,7 +274,8 @@ static co_status make_samples(co_table_scoring *t, const cohort_predict_options 
   int64_t as_of;
   co_text text;
   if (!o->as_of) return CO_OK;
-  CO_RETURN_IF_FAILED(co_events_time(&as_of, "as-of", o->as_of));
+  CO_RETURN_IF_FAILED(
+      co_events_time(&as_of, "as-of", o->as_of, t->tables[0].recipe.events->time_format));
   co_text_init(&text, t->ctx);
   co_status status = o->population ? print_population(t, o, as_of, &text)
                                    : list_entities(t, o, &as_of, beside, &text);

@@ -50,6 +50,10 @@ expect 0 predict -m l --source events=log.csv --as-of 2011-06-01 -O s.csv
 cmp -s l.csv s.csv || fail "the log scores otherwise than the dataset"
 printf 'Customer,x\n20,1\nnobody,1\n3,1\n' >population.csv
 expect 0 predict -m l --source events=log.csv --as-of 2011-06-01 --population population.csv -O p.csv
+empty='WARN events no history: 1 of 3 rows have no event before --as-of, 1 of them unknown keys; the training had no such row'
+grep -qF "$empty" err || fail "not said who has no history: $(cat err)"
+expect 0 predict -m l --source events=log.csv --as-of 2011-06-01 --population population.csv -O -
+grep -qF "$empty" err || fail "not said of standard output: $(cat err)"
 [ "$(cut -d, -f1 p.csv | tr '\n' ' ')" = 'Customer 20 nobody 3 ' ] || fail "not the population: $(cat p.csv)"
 [ "$(grep '^20,' p.csv)" = "$(grep '^20,' l.csv)" ] || fail "scores depend on the population"
 refused 2 'needs --as-of' -- predict -m l --source events=log.csv -O x.csv
@@ -325,6 +329,16 @@ for pair in 'iso german' 'ms seconds'; do
   for name in $pair; do "$cohort" inspect $name.h5 | grep '^sha256'; done | sort -u >sums
   [ "$(wc -l <sums)" = 1 ] || fail "times in other forms are other times: $pair"
 done
+# Options' times may be written so, too, by day where the log has the time of day.
+sed '2,$s/,\([0-9.]*2011\),/,\1 00:00,/' german.csv >daytime.csv
+daytime=(--events daytime.csv "${log[@]:2}" --time-format '%d.%m.%Y %H:%M' --label-window 30d --label again --seed 3)
+for cutoff in 2011-05-04 04.05.2011 '04.05.2011 00:00'; do
+  expect 0 import -O day.h5 "${daytime[@]}" --cutoff "$cutoff" --force
+  "$cohort" inspect day.h5 | grep '^sha256'
+done | sort -u >sums
+[ "$(wc -l <sums)" = 1 ] || fail "cut-offs in other forms are other times: $(cat sums)"
+refused 2 'no time' -- import -O x.h5 "${daytime[@]}" --cutoff 31.02.2011
+grep -qF "as the log's times are, '%d.%m.%Y %H:%M', or 2011-12-31" err || fail "the form is not named: $(cat err)"
 expect 0 train -c "$presets/purchase-lstm.yaml" --dataset german.h5 --run-dir german --seed 3 --set trainer.max_epochs=1
 expect 0 predict -m german --dataset german.h5 -O d.csv --force
 expect 0 predict -m german --source events=german.csv --as-of 2011-06-01 -O s.csv --force

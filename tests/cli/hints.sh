@@ -98,6 +98,10 @@ echo '31,很好用第1次' >>said.csv
 follow import -O said.h5 said.csv --key name
 grep -qF -- '--type said=text would read it as text' err || fail 'no word of texts'
 follow import -O said.h5 said.csv --key name --type said=text --force
+sed 's/很好用/这家店的东西很好用/' said.csv >long.csv
+"$cohort" import -O long.h5 long.csv --key name >out 2>err
+grep -q 'left out: free text; --type said=text makes it an input' err || fail 'sentences without blanks are no text'
+follow import -O long.h5 long.csv --key name --type said=text
 "$cohort" inspect said.h5 2>&1 | grep -q 'said.*text' || fail 'the texts are none'
 
 # ---- training

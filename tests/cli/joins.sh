@@ -334,6 +334,11 @@ expect 0 predict -m cut --source events=log.csv --source people=people.csv --as-
 cmp -s wanted.csv made.csv || fail 'a log and a table score differently'
 grep -v '^c4[0-9]\|^c50' asked.csv >known.csv
 expect 0 predict -m cut --source events=log.csv --source people=people.csv --as-of 2020-01-06 --population known.csv -O made.csv --force
+grep -q 'no history: ' err && fail "known customers are said to be without history: $(cat err)"
+{ head -n 3 known.csv; sed -n 3p known.csv | sed 's/^[^,]*/nobody/'; } >some.csv
+expect 0 predict -m cut --source events=log.csv --source people=people.csv --as-of 2020-01-06 --population some.csv -O -
+grep -q 'INFO samples no history: 1 of 3 rows have no event before their date, 1 of them unknown keys' err ||
+  fail "not said who has no history: $(cat err)"
 awk -F, 'NR == FNR { line[$1] = $0; next } { print line[$1] }' wanted.csv known.csv | cmp -s - made.csv || fail 'a population is scored differently'
 expect 0 explain -m cut --source events=log.csv --source people=people.csv --as-of 2020-01-06
 expect 0 "${cuts[@]}" -O carried.h5 "${people[@]}" --carry people
