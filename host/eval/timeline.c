@@ -2,9 +2,11 @@
 #include "host/eval/timeline.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "datasets/date.h"
+#include "host/core/json.h"
 #include "host/eval/attribution.h"
 #include "models/feature.h"
 
@@ -228,12 +230,36 @@ const char *co_timeline_time(const co_timeline *t, int64_t event, char *room, si
   return room;
 }
 
+// Gaps are quotients: in all their digits they say no more. Amounts keep four decimals.
+static void round_number(char *out, size_t size, double value) {
+  const double magnitude = fabs(value);
+  const bool plain = magnitude >= 1 && magnitude < 1e15;
+  if (plain)
+    snprintf(out, size, "%.4f", value);
+  else
+    snprintf(out, size, "%.4g", value);
+  co_number_use_point(out);
+  if (!plain) return;
+  size_t length = strlen(out);
+  while (out[length - 1] == '0')
+    length--;
+  if (out[length - 1] == '.') length--;
+  out[length] = '\0';
+}
+
+static const char *describe_value(const co_view *view, int64_t event, char *room, size_t size) {
+  const char *value = co_view_print(view, event, room, size);
+  if (*value && view->column->type == CO_COLUMN_NUMBER && !view->bytes)
+    round_number(room, size, co_view_at(view, event));
+  return value;
+}
+
 void co_timeline_describe(const co_timeline *t, int64_t event, co_text *out) {
   char room[64];
   const char *time = co_timeline_time(t, event, room, sizeof room), *between = time ? ": " : "";
   if (time) co_text_printf(out, "%s", time);
   for (int64_t i = 0; i < t->value_count; i++) {
-    const char *value = co_view_print(&t->values[i].view, event, room, sizeof room);
+    const char *value = describe_value(&t->values[i].view, event, room, sizeof room);
     if (!*value) continue;
     co_text_printf(out, "%s%s %s", between, t->values[i].name, value);
     between = ", ";

@@ -66,7 +66,7 @@ typedef struct co_timeline_value {
 const co_timeline_value *co_timeline_values(const co_timeline *timeline, int64_t *count);
 // When it was, "2011-07-01"; NULL where no time is stored. In `room`, of 32 bytes at least.
 const char *co_timeline_time(const co_timeline *timeline, int64_t event, char *room, size_t size);
-// Appends "2011-07-01: item 85123A, amount 12".
+// Appends "2011-07-01: item 85123A, amount 12", numbers to four decimals, below 1 to four digits.
 void co_timeline_describe(const co_timeline *timeline, int64_t event, co_text *out);
 
 #endif

@@ -224,20 +224,32 @@ static void add_decisions(co_report *r, const co_binary_scores *s, const char *p
   co_page_card_end(&r->page);
 }
 
+// Rows that tenths share, all alike: to a tenth where there are few.
+static co_number_text show_share(double rows, bool whole) {
+  co_number_text out;
+  if (whole) return co_show(round(rows));
+  snprintf(out.text, sizeof out.text, "%.1f", rows);
+  return out;
+}
+
 static void add_deciles(co_report *r, const co_binary_scores *s) {
   static const char *const heads[] = {"tenth", "rows", "positives",  "rate",
                                       "lift",  "gain", "mean score", NULL};
   co_decile d[CO_DECILES];
   char name[16];
   co_deciles(d, s);
+  bool whole = true;
+  for (int i = 0; i < CO_DECILES; i++)
+    whole = whole && d[i].rows == round(d[i].rows) && d[i].positives == round(d[i].positives);
+  whole = whole || d[0].rows >= 1000;
   co_page_card(&r->page, "Tenths by score",
                "The first holds the highest scores; a tie on a border is divided.", true);
   co_page_table(&r->page, NULL, heads);
   for (int i = 0; i < CO_DECILES; i++) {
     snprintf(name, sizeof name, "%d", i + 1);
     co_page_row(&r->page, name);
-    co_page_cell(&r->page, "%s", co_show(d[i].rows).text);
-    co_page_cell(&r->page, "%s", co_show(d[i].positives).text);
+    co_page_cell(&r->page, "%s", show_share(d[i].rows, whole).text);
+    co_page_cell(&r->page, "%s", show_share(d[i].positives, whole).text);
     co_page_cell(&r->page, "%s", co_show_percent(d[i].rate).text);
     co_page_cell(&r->page, "%.2f", d[i].lift);
     co_page_cell(&r->page, "%s", co_show_percent(d[i].gain).text);

@@ -274,6 +274,10 @@ for name in log short; do
 done
 [ "$(tail -2 steps_log.csv | head -1 | sed 's/.*,//')" = "$(tail -1 steps_short.csv | sed 's/.*,//')" ] ||
   fail 'the score before the last event'
+awk -F, 'BEGIN { OFS = "," } NR > 1 { $2 = $2 " 0" NR % 7 + 1 ":23:00" } 1' log.csv >hours.csv
+expect 0 "${steps[@]}" --source events=hours.csv --as-of 2011-09-01 --row 5 --class 'item 0' -O hours_steps.csv
+grep -qE 'dt [0-9]+\.[0-9]{2,4}("|,|$)' hours_steps.csv || fail "gaps with all their digits: $(cat hours_steps.csv)"
+! grep -qE 'dt [0-9]*\.[0-9]{5}' hours_steps.csv || fail "gaps with all their digits: $(cat hours_steps.csv)"
 expect 0 explain -m blend --dataset n.h5 --row 5 --events 2
 grep -q 'and those before' out || fail "no events before: $(cat out)"
 grep -q '^ *[0-9]*  2011-.*: item item [0-5], dt .*[+-]0\.' out || fail "events as text: $(cat out)"

@@ -116,6 +116,10 @@ expect 0 plan -c accents/config.yaml --dataset accents/dataset.h5
 [ "$(starts ' dense ' <out)" = 1 ] || fail "operations under each other: $(cat out)"
 ! grep -q ' $' out || fail "blanks at the ends of lines: $(cat out)"
 
+expect 0 report accents -O accents.html
+[ "$(grep -A 12 'Tenths by score' accents.html | grep -oE '<tr><th scope="row">[0-9]+</th><td>[^<]*</td><td>[^<]*' |
+  grep -cE '<td>[0-9]+\.[0-9]</td><td>[0-9]+\.[0-9]$')" = 10 ] || fail 'rows of tenths are written differently'
+
 # ---- the report
 expect 0 report run -O report.html --json
 [ "$("$check_json" attribution.visits=x <out 2>&1 | sed -n "s/.*found '\([^']*\)'.*/\1/p" | awk '{ print ($1 > 0.5) }')" = 1 ] || fail 'mean effects'
