@@ -75,6 +75,8 @@ co_status cli_verb_unknown(const char *name);
 // ---- help.c ------------------------------------------------------------------------------------
 void cli_help_overview(co_text *text);
 void cli_help_verb(co_text *text, const cli_verb *verb);
+// That, and below it the verb's topic, which the library knows.
+co_status cli_help_told(cli_job *cli, const cli_verb *verb);
 co_status cli_show_version(cli_job *cli);
 
 // ---- library.c ---------------------------------------------------------------------------------

@@ -18,6 +18,13 @@ static co_status describe(cli_job *cli, const char *topic) {
   return cli_library_end(cli, context, status, result);
 }
 
+co_status cli_help_told(cli_job *cli, const cli_verb *verb) {
+  cli_help_verb(&cli->text, verb);
+  if (!verb->topic) return CO_OK;
+  co_text_printf(&cli->text, "\n");
+  return describe(cli, verb->topic);
+}
+
 static co_status run(cli_job *cli, const void *options) {
   const cli_help_options *o = options;
   if (cli->as_json) return co_fail(CO_ERR_USAGE, "help is text: it does not go with --json");
@@ -32,10 +39,7 @@ static co_status run(cli_job *cli, const void *options) {
   }
   const cli_verb *verb = cli_verb_find(o->verbs.item[0]);
   if (!verb) return describe(cli, o->verbs.item[0]);
-  cli_help_verb(&cli->text, verb);
-  if (!verb->topic) return CO_OK;
-  co_text_printf(&cli->text, "\n");
-  return describe(cli, verb->topic);
+  return cli_help_told(cli, verb);
 }
 
 const cli_verb cli_verb_help = {

@@ -91,8 +91,7 @@ static co_status run_verb(cli_job *cli, int count, char *const *words) {
   if (cli->as_json) cli_signals_set_document(cli->result, verb->name);
   if (!common->help) return verb->run(cli, options);
   if (common->json) return co_fail(CO_ERR_USAGE, "--help is text: it does not go with --json");
-  cli_help_verb(&cli->text, verb);
-  return CO_OK;
+  return cli_help_told(cli, verb);
 }
 
 static co_status dispatch(cli_job *cli, int count, char *const *words) {
