@@ -211,6 +211,20 @@ static void print_way(const expansion *e, co_text *out, const char *first, const
                    type);
 }
 
+// Texts that an import took as classes make the most of them.
+static void print_way_to_text(const expansion *e, co_text *out) {
+  const co_schema *schema = e->b->schema;
+  const co_column *most = NULL;
+  for (int64_t i = 0; i < schema->column_count; i++) {
+    const co_column *column = &schema->columns[i];
+    if (column->role == CO_ROLE_INPUT && column->type == CO_COLUMN_CATEGORY &&
+        (!most || column->category_count > most->category_count))
+      most = column;
+  }
+  co_text_printf(out, "; `cohort import --type %s=text` reads a column as text, also one left out",
+                 most ? most->name : "COL");
+}
+
 static co_status nothing_selected(const expansion *e, const co_node *item, const char *path,
                                   const char *select) {
   co_text have;
@@ -229,6 +243,7 @@ static co_status nothing_selected(const expansion *e, const co_node *item, const
   if (listed == 40) co_text_printf(&have, ", …");
   if (!listed) co_text_printf(&have, "the dataset has no %s", e->output ? "target" : "input");
   if (e->output && of_type) print_way(e, &have, first, select);
+  if (!e->output && strcmp(select, "text") == 0) print_way_to_text(e, &have);
   co_status status = co_node_problem(
       e->b->problems, item, have.data,
       e->output && of_type ? "%s: no %s is left for 'select: %s': it is for such targets"

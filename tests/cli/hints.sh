@@ -97,6 +97,8 @@ for i in $(seq 30); do echo "$i,很好用第${i}次"; done >>said.csv
 echo '31,很好用第1次' >>said.csv
 follow import -O said.h5 said.csv --key name
 grep -qF -- '--type said=text would read it as text' err || fail 'no word of texts'
+echo 'input_features: [{select: text}]' >texts.yaml
+hint 3 '`cohort import --type said=text` reads a column as text' train -c texts.yaml --dataset said.h5 --run-dir texts -q
 follow import -O said.h5 said.csv --key name --type said=text --force
 sed 's/很好用/这家店的东西很好用/' said.csv >long.csv
 "$cohort" import -O long.h5 long.csv --key name >out 2>err
