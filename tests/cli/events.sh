@@ -32,11 +32,11 @@ json ok=true entities=150 items=6 up_to_date=false
 expect 0 import -O d.h5 "${log[@]}" --amount 'Quantity*Price' --where 'Quantity > 0' \
   --cutoff 2011-06-01 --label-window 30d --label repurchase --seed 3
 grep -q 'up to date' out || fail "an equal import is not up to date"
-expect 0 train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir l --seed 3 --set trainer.max_epochs=2
-expect 0 train -c "$presets/purchase-gru.yaml" --dataset d.h5 --run-dir g --seed 3 --set trainer.max_epochs=1 \
+expect 0 train -c "$presets/purchase-lstm.yaml" --dataset d.h5 --run-dir l --seed 3 --set trainer.max_epochs=2 --set trainer.min_steps=0
+expect 0 train -c "$presets/purchase-gru.yaml" --dataset d.h5 --run-dir g --seed 3 --set trainer.max_epochs=1 --set trainer.min_steps=0 \
   --set event_encoder.layers=2 --set event_encoder.bidirectional=true
 expect 0 evaluate -m g --dataset d.h5 --split test
-expect 0 train -c "$presets/purchase-gru.yaml" --dataset d.h5 --run-dir s --seed 3 --set trainer.max_epochs=1 \
+expect 0 train -c "$presets/purchase-gru.yaml" --dataset d.h5 --run-dir s --seed 3 --set trainer.max_epochs=1 --set trainer.min_steps=0 \
   --set event_encoder.layers=3 --set event_encoder.cell_type=rnn --set event_encoder.dropout=0
 expect 0 evaluate -m l --dataset d.h5 --split test --json
 json ok=true split=test
@@ -343,7 +343,7 @@ done | sort -u >sums
 [ "$(wc -l <sums)" = 1 ] || fail "cut-offs in other forms are other times: $(cat sums)"
 refused 2 'no time' -- import -O x.h5 "${daytime[@]}" --cutoff 31.02.2011
 grep -qF "as the log's times are, '%d.%m.%Y %H:%M', or 2011-12-31" err || fail "the form is not named: $(cat err)"
-expect 0 train -c "$presets/purchase-lstm.yaml" --dataset german.h5 --run-dir german --seed 3 --set trainer.max_epochs=1
+expect 0 train -c "$presets/purchase-lstm.yaml" --dataset german.h5 --run-dir german --seed 3 --set trainer.max_epochs=1 --set trainer.min_steps=0
 expect 0 predict -m german --dataset german.h5 -O d.csv --force
 expect 0 predict -m german --source events=german.csv --as-of 2011-06-01 -O s.csv --force
 cmp -s d.csv s.csv || fail 'a model does not know how times are written'
@@ -357,7 +357,7 @@ awk 'BEGIN { print "Customer,asked,again"; for (c = 1; c <= 60; c++) print c ",0
 asked=(--samples asked.csv "${german[@]:2}" --as-of asked --target again --type asked=date:%d/%m/%Y)
 sed 's/item/caf\xe9/' german.csv >latin.csv
 expect 0 import -O x.h5 --events latin.csv "${asked[@]}" --encoding latin1
-expect 0 train -c "$presets/purchase-lstm.yaml" --dataset x.h5 --run-dir latin --seed 3 --set trainer.max_epochs=1
+expect 0 train -c "$presets/purchase-lstm.yaml" --dataset x.h5 --run-dir latin --seed 3 --set trainer.max_epochs=1 --set trainer.min_steps=0
 expect 0 predict -m latin --dataset x.h5 -O d.csv --force
 expect 0 predict -m latin --source asked=asked.csv --source events=latin.csv -O s.csv --force
 cmp -s d.csv s.csv || fail 'a model of samples does not know how the log is written'

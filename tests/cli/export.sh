@@ -264,7 +264,7 @@ refused 3 'embedding is not for a text' -- train -c wrong.yaml --dataset texts/d
 printf 'who,when,what\n' >log.csv
 awk 'BEGIN { srand(1); for (i = 0; i < 400; i++) printf "K%d,2011-%02d-%02d,item%d\n", rand() * 90, 1 + i % 9, 1 + i % 28, i % 7 }' >>log.csv
 expect 0 import -O e.h5 --events log.csv --entity who --time when --item what --cutoff 2011-06-01 --label-window 30d --label again
-expect 0 train -c "$presets/purchase-lstm.yaml" --dataset e.h5 --run-dir lstm --set trainer.max_epochs=1 --set baselines=none
+expect 0 train -c "$presets/purchase-lstm.yaml" --dataset e.h5 --run-dir lstm --set trainer.max_epochs=1 --set trainer.min_steps=0 --set baselines=none
 refused 5 "the column of events" -- export c -m lstm -O x.c
 expect 0 export onnx -m lstm -O lstm.onnx --quiet
 refused 2 "not exported as 'pickle'" -- export pickle -m all -O x

@@ -353,7 +353,7 @@ expect 0 "${cuts[@]}" -O priced.h5 --join prices.csv:what "${secret[@]}" --json
 json positives=52 joins.0.matched=74 joins.0.unmatched=6
 expect 0 data show priced.h5 --csv --rows 200
 grep -q '^c[0-9]*,' out && fail 'a name is in the dataset'
-expect 0 train -c "$presets/purchase-lstm.yaml" --dataset priced.h5 --run-dir priced "${options[@]}" --set trainer.max_epochs=1
+expect 0 train -c "$presets/purchase-lstm.yaml" --dataset priced.h5 --run-dir priced "${options[@]}" --set trainer.max_epochs=1 --set trainer.min_steps=0
 expect 0 predict -m priced --dataset priced.h5 --split test -O wanted.csv --force
 expect 0 predict -m priced --source events=log.csv --source people=people.csv --as-of 2020-01-06 --key-file secret -O made.csv --force
 cmp -s wanted.csv made.csv || fail 'pseudonyms and items score differently'
