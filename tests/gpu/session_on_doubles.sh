@@ -24,7 +24,7 @@ run() { # RESULTS EXPECTED-EXIT ACTION ARGUMENTS...
 has() { # FILE TEXT
   grep -q -- "$2" "$dir/$1" || {
     echo "$1 lacks: $2"
-    cat "$dir/$1"
+    cat "$dir/$1" "$dir/out"
     exit 1
   }
 }
